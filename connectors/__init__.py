@@ -1,0 +1,1 @@
+"""How OpenSearch reaches a model: connectors and remote models of ML Commons."""

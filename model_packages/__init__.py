@@ -1,0 +1,1 @@
+"""What answers behind a connector. Nothing in here imports the rest of neuralshelf."""

@@ -1,0 +1,1 @@
+"""What OpenSearch runs: index, ingest pipeline, search pipeline, stored search templates."""

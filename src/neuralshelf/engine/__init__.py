@@ -1,0 +1,1 @@
+"""Where an OpenSearch comes from: a URL, a container, or this machine."""

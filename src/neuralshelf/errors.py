@@ -1,0 +1,64 @@
+"""Every failure a user can do something about.
+
+    NeuralshelfError            exit code 1
+    ├── ConfigError             2   a file, flag or environment value is wrong: mend it
+    ├── InputError              1   a document, catalogue or picture can't be used: mend or replace it
+    ├── MissingDependencyError  1   an optional package, program or driver is not there: install it
+    ├── EngineError             1   OpenSearch can't be fetched, started or reached
+    ├── ServerError             1   the model server can't be started or reached
+    ├── ProvisionError          1   the cluster refused an object, or holds one that doesn't fit
+    └── SearchError             1   a search was refused or failed
+
+A message names the thing (file, key, resource, document); `hint` says the next step. Both are one line, and neither ever holds
+a secret.
+"""
+
+
+class NeuralshelfError(Exception):
+    """Base of all errors that are shown as one line, without a traceback."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        self.message = one_line(message)
+        self.hint = one_line(hint)
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        return f"{self.message}; next: {self.hint}" if self.hint else self.message
+
+
+class ConfigError(NeuralshelfError):
+    """A configuration file, flag or environment value is wrong."""
+
+    exit_code = 2
+
+
+class InputError(NeuralshelfError):
+    """A document, catalogue or picture can't be used."""
+
+
+class MissingDependencyError(NeuralshelfError):
+    """Something optional is needed here and not installed."""
+
+
+class EngineError(NeuralshelfError):
+    """OpenSearch can't be fetched, started or reached."""
+
+
+class ServerError(NeuralshelfError):
+    """The model server can't be started or reached."""
+
+
+class ProvisionError(NeuralshelfError):
+    """The cluster refused an object, or holds one that doesn't fit."""
+
+
+class SearchError(NeuralshelfError):
+    """A search was refused or failed."""
+
+
+def one_line(text: str, limit: int = 600) -> str:
+    """Fold white space and cut: engine messages repeat whole request bodies, pictures included."""
+    folded = " ".join(text.split())
+    return folded if len(folded) <= limit else folded[: limit - 1] + "…"

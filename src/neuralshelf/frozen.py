@@ -1,0 +1,66 @@
+"""Frozen values read from files: unknown keys refused with the nearest name, errors that name file and key."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from neuralshelf.errors import ConfigError
+
+
+class Frozen(BaseModel):
+    """Base of every configuration value: immutable, strict, closed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any], source: str, at: str = "") -> Self:
+        """Validate `data`, read from the file `source` at the key path `at`.
+
+        Raises:
+            ConfigError: one line naming file, key and what is wrong; the first fault of several, with their count.
+        """
+        try:
+            return cls.model_validate(data)
+        except ValidationError as fault:
+            raise _config_error(cls, fault, source, at) from None
+
+
+def _config_error(model: type[BaseModel], fault: ValidationError, source: str, at: str) -> ConfigError:
+    errors = fault.errors(include_input=False, include_url=False)
+    first = errors[0]
+    key = ".".join([*filter(None, [at]), *(str(part) for part in first["loc"])])
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        unknown = str(first["loc"][-1])
+        known = _keys_beside(model, first["loc"][:-1])
+        near = difflib.get_close_matches(unknown, known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known keys here: {', '.join(sorted(known))}"
+        return ConfigError(f"{source}: unknown key {key!r}{more}", hint=hint)
+    text = first["msg"].removeprefix("Value error, ")
+    return ConfigError(f"{source}: {key or 'document'}: {text}{more}", hint=f"correct it in {source}")
+
+
+def _keys_beside(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    """The field names of the model found by walking `path` from `model`; discriminator tags in the path pick a variant."""
+    candidates: list[type[BaseModel]] = [model]
+    for part in path:
+        fields = [c.model_fields[part].annotation for c in candidates if str(part) in c.model_fields]
+        if fields:
+            candidates = [m for annotation in fields for m in _models_in(annotation)]
+        else:
+            tagged = [c for c in candidates if _tag_of(c) == part]
+            candidates = tagged or candidates
+    return sorted({name for c in candidates for name in c.model_fields})
+
+
+def _tag_of(model: type[BaseModel]) -> object:
+    kind = model.model_fields.get("kind")
+    return get_args(kind.annotation)[0] if kind and get_args(kind.annotation) else None
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [m for argument in get_args(annotation) for m in _models_in(argument)]

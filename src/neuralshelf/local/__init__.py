@@ -1,0 +1,1 @@
+"""Engine, model server and search page on this machine, as one stack."""

@@ -1,0 +1,1 @@
+"""Flow 1: configuration becomes the objects in the cluster."""

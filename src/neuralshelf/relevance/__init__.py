@@ -1,0 +1,1 @@
+"""Flow 3 judged: how good the answers of a plain `_search` are."""

@@ -1,0 +1,153 @@
+"""Where things are: folders on this machine, the cluster, the model runtime. One environment file, read once, frozen."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from neuralshelf.errors import ConfigError
+from neuralshelf.frozen import Frozen
+
+
+class SecretRef(Frozen):
+    """A secret by reference: the name of an environment variable or a file that holds it, never the secret itself."""
+
+    env: str | None = None
+    file: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_clear_text(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise ValueError("a secret in clear text; write {env: NAME} or {file: PATH} instead")
+        return value
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "SecretRef":
+        if (self.env is None) == (self.file is None):
+            raise ValueError("give either env or file")
+        return self
+
+    def read(self, environ: Mapping[str, str] | None = None) -> SecretStr:
+        """The secret itself.
+
+        Raises:
+            ConfigError: the variable is not set, or the file can't be read or is empty.
+        """
+        if self.env is not None:
+            value = (os.environ if environ is None else environ).get(self.env, "")
+            if not value:
+                raise ConfigError(f"environment variable {self.env} is not set", hint=f"export {self.env}=…")
+            return SecretStr(value)
+        assert self.file is not None
+        try:
+            value = Path(self.file).expanduser().read_text(encoding="utf-8").strip()
+        except OSError as fault:
+            raise ConfigError(f"secret file {self.file} can't be read ({fault.strerror})", hint="check path and mode") from None
+        if not value:
+            raise ConfigError(f"secret file {self.file} is empty", hint="put the secret into it")
+        return SecretStr(value)
+
+
+class ClusterConfig(Frozen):
+    """Which OpenSearch, and how to log in to it."""
+
+    provider: Literal["url", "container", "embedded"] = "embedded"
+    url: str | None = None
+    auth: Literal["none", "basic", "sigv4"] = "none"
+    username: str | None = None
+    password: SecretRef | None = None
+    region: str | None = None
+    service: Literal["es", "aoss"] = "es"
+    ca_certs: str | None = None
+    java_heap: str = Field("1g", pattern=r"^[1-9][0-9]*[mg]$")
+    http_port: int | None = Field(None, ge=1024, le=65535)
+
+    @field_validator("url")
+    @classmethod
+    def _is_url(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        if value is not None and "@" in value.split("//", 1)[1].split("/", 1)[0]:
+            raise ValueError("holds a user name or password; use username and password: {env: NAME}")
+        return value.rstrip("/") if value else value
+
+    @model_validator(mode="after")
+    def _complete(self) -> "ClusterConfig":
+        if self.provider == "url" and self.url is None:
+            raise ValueError("provider url needs url")
+        if self.provider != "url" and self.url is not None:
+            raise ValueError(f"url is only for provider url, not {self.provider}")
+        if self.auth == "basic" and (self.username is None or self.password is None):
+            raise ValueError("auth basic needs username and password")
+        if self.auth == "sigv4" and self.region is None:
+            raise ValueError("auth sigv4 needs region")
+        return self
+
+
+class RuntimeConfig(Frozen):
+    """Where the models answer: AWS itself, or the model server of this project at `url`."""
+
+    provider: Literal["aws", "local"] = "local"
+    region: str = Field("us-east-1", pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
+    url: str | None = None
+    access_key: SecretRef | None = None
+    secret_key: SecretRef | None = None
+    session_token: SecretRef | None = None
+    role_arn: str | None = Field(None, pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$")
+
+    @model_validator(mode="after")
+    def _complete(self) -> "RuntimeConfig":
+        if self.provider == "aws" and self.role_arn is None and (self.access_key is None or self.secret_key is None):
+            raise ValueError("provider aws needs role_arn, or access_key and secret_key")
+        return self
+
+
+class VectorStore(Frozen):
+    """How the cluster keeps vectors and how many copies."""
+
+    engine: Literal["lucene", "faiss"] = "lucene"
+    shards: int = Field(1, ge=1, le=1024)
+    replicas: int = Field(0, ge=0, le=10)
+
+
+class Environment(Frozen):
+    """One file of `environments/`: all that differs between a laptop and AWS."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")
+    cluster: ClusterConfig = ClusterConfig()
+    runtime: RuntimeConfig = RuntimeConfig()
+    store: VectorStore = VectorStore()
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where this user's files go.
+
+    Attributes:
+        cache: fetched artefacts and built models, shared by all deployments; can be deleted at any time.
+        state: one deployment's engine data, logs, ports and keys.
+    """
+
+    cache: Path
+    state: Path
+
+    @classmethod
+    def default(cls, project: Path, environ: Mapping[str, str] | None = None) -> "Folders":
+        """`NEURALSHELF_CACHE` and `NEURALSHELF_STATE`, else the XDG folders; as root below /var, since the engine
+        runs as another user there and can't enter root's home. `project` tells checkouts apart."""
+        env = os.environ if environ is None else environ
+        root = os.geteuid() == 0
+        home = Path(env.get("HOME", "~")).expanduser()
+        cache = Path(env["XDG_CACHE_HOME"]) if env.get("XDG_CACHE_HOME") else home / ".cache"
+        state = Path(env["XDG_STATE_HOME"]) if env.get("XDG_STATE_HOME") else home / ".local" / "state"
+        if root:
+            cache, state = Path("/var/cache"), Path("/var/lib")
+        slug = str(project.resolve()).strip("/").replace("/", "-") or "root"
+        return cls(
+            cache=Path(env.get("NEURALSHELF_CACHE") or cache / "neuralshelf"),
+            state=Path(env.get("NEURALSHELF_STATE") or state / "neuralshelf" / slug[-80:]),
+        )

@@ -30,5 +30,8 @@ def source(name: str) -> str:
 def _environment() -> Environment:
     # autoescape is for HTML; JSON is escaped by `tojson`, whose HTML-safe escapes JSON parsers read back unchanged.
     return Environment(  # noqa: S701
-        loader=PackageLoader("neuralshelf.templates", ""), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("neuralshelf.templates", ""),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )

@@ -35,7 +35,8 @@ def connect(cluster: ClusterConfig, url: str | None = None, *, pool: int = 10) -
     if address.startswith("https://"):
         options |= {"verify_certs": True, "ca_certs": cluster.ca_certs}
     if cluster.auth == "basic":
-        assert cluster.username is not None and cluster.password is not None
+        assert cluster.username is not None
+        assert cluster.password is not None
         options["http_auth"] = (cluster.username, cluster.password.read().get_secret_value())
     elif cluster.auth == "sigv4":
         options |= {"http_auth": _signer(cluster), "connection_class": RequestsHttpConnection}

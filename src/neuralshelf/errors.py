@@ -9,8 +9,8 @@
     ├── ProvisionError          1   the cluster refused an object, or holds one that doesn't fit
     └── SearchError             1   a search was refused or failed
 
-A message names the thing (file, key, resource, document); `hint` says the next step. Both are one line, and neither ever holds
-a secret.
+A message names the thing (file, key, resource, document); `hint` says the next step. Both are one line, and neither
+ever holds a secret.
 """
 
 

@@ -43,10 +43,10 @@ def _config_error(model: type[BaseModel], fault: ValidationError, source: str, a
 
 
 def _keys_beside(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
-    """The field names of the model found by walking `path` from `model`; discriminator tags in the path pick a variant."""
+    """Field names of the model reached by `path` from `model`; a discriminator tag in the path picks its variant."""
     candidates: list[type[BaseModel]] = [model]
     for part in path:
-        fields = [c.model_fields[part].annotation for c in candidates if str(part) in c.model_fields]
+        fields = [c.model_fields[str(part)].annotation for c in candidates if str(part) in c.model_fields]
         if fields:
             candidates = [m for annotation in fields for m in _models_in(annotation)]
         else:

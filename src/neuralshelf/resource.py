@@ -32,9 +32,10 @@ class Resource:
     Attributes:
         kind: what it is.
         name: its name in the cluster, deterministic, prefixed with project and environment.
-        body: the request body; a string value `ref(KIND, NAME)` stands for the id of another resource, known once that exists.
-        secrets: JSON path (dotted) -> secret value, put into the body only when it is sent. Not part of the fingerprint's text:
-            they enter it as a salted hash.
+        body: the request body; a string value `ref(KIND, NAME)` stands for the id of another resource, known once
+            that exists.
+        secrets: JSON path (dotted) -> secret value, put into the body only when it is sent. They enter the
+            fingerprint as a salted hash.
     """
 
     kind: Kind

@@ -46,7 +46,9 @@ class SecretRef(Frozen):
         try:
             value = Path(self.file).expanduser().read_text(encoding="utf-8").strip()
         except OSError as fault:
-            raise ConfigError(f"secret file {self.file} can't be read ({fault.strerror})", hint="check path and mode") from None
+            raise ConfigError(
+                f"secret file {self.file} can't be read ({fault.strerror})", hint="check path and mode"
+            ) from None
         if not value:
             raise ConfigError(f"secret file {self.file} is empty", hint="put the secret into it")
         return SecretStr(value)
@@ -63,8 +65,8 @@ class ClusterConfig(Frozen):
     region: str | None = None
     service: Literal["es", "aoss"] = "es"
     ca_certs: str | None = None
-    java_heap: str = Field("1g", pattern=r"^[1-9][0-9]*[mg]$")
-    http_port: int | None = Field(None, ge=1024, le=65535)
+    java_heap: str = Field(default="1g", pattern=r"^[1-9][0-9]*[mg]$")
+    http_port: int | None = Field(default=None, ge=1024, le=65535)
 
     @field_validator("url")
     @classmethod
@@ -92,12 +94,12 @@ class RuntimeConfig(Frozen):
     """Where the models answer: AWS itself, or the model server of this project at `url`."""
 
     provider: Literal["aws", "local"] = "local"
-    region: str = Field("us-east-1", pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
+    region: str = Field(default="us-east-1", pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
     url: str | None = None
     access_key: SecretRef | None = None
     secret_key: SecretRef | None = None
     session_token: SecretRef | None = None
-    role_arn: str | None = Field(None, pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$")
+    role_arn: str | None = Field(default=None, pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$")
 
     @model_validator(mode="after")
     def _complete(self) -> "RuntimeConfig":
@@ -110,8 +112,8 @@ class VectorStore(Frozen):
     """How the cluster keeps vectors and how many copies."""
 
     engine: Literal["lucene", "faiss"] = "lucene"
-    shards: int = Field(1, ge=1, le=1024)
-    replicas: int = Field(0, ge=0, le=10)
+    shards: int = Field(default=1, ge=1, le=1024)
+    replicas: int = Field(default=0, ge=0, le=10)
 
 
 class Environment(Frozen):

@@ -18,14 +18,14 @@ class _Loader(yaml.SafeLoader):
     depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent):
             raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed", event.start_mark)
         self.depth += 1
         try:
             if self.depth > MAX_DEPTH:
-                mark = self.peek_event().start_mark
-                raise yaml.constructor.ConstructorError(None, None, f"nested over {MAX_DEPTH} levels deep", mark)
+                problem = f"nested over {MAX_DEPTH} levels deep"
+                raise yaml.constructor.ConstructorError(None, None, problem, event.start_mark)
             return super().compose_node(parent, index)
         finally:
             self.depth -= 1

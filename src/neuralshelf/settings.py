@@ -1,4 +1,4 @@
-"""Where things are: folders on this machine, the cluster, the model runtime. One environment file, read once, frozen."""
+"""Where things are: folders on this machine, the cluster, the model runtime. Read once, frozen."""
 
 import os
 from collections.abc import Mapping

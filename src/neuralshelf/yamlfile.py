@@ -12,6 +12,11 @@ MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
 
 
+class _Refused(yaml.MarkedYAMLError):
+    def __init__(self, problem: str, mark: Any) -> None:
+        super().__init__(problem=problem, problem_mark=mark)
+
+
 class _Loader(yaml.SafeLoader):
     """YAML 1.1 safe loader that refuses what makes configuration files surprising or dangerous."""
 
@@ -20,12 +25,12 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent):
-            raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed", event.start_mark)
+            raise _Refused("aliases are not allowed", event.start_mark)
         self.depth += 1
         try:
             if self.depth > MAX_DEPTH:
                 problem = f"nested over {MAX_DEPTH} levels deep"
-                raise yaml.constructor.ConstructorError(None, None, problem, event.start_mark)
+                raise _Refused(problem, event.start_mark)
             return super().compose_node(parent, index)
         finally:
             self.depth -= 1
@@ -36,9 +41,9 @@ class _Loader(yaml.SafeLoader):
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
                 problem = f"key {key!r} is read as {type(key).__name__}, write it in quotes"
-                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+                raise _Refused(problem, key_node.start_mark)
             if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key!r}", key_node.start_mark)
+                raise _Refused(f"duplicate key {key!r}", key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
 
@@ -47,8 +52,8 @@ def load(path: Path) -> dict[str, Any]:
     """The mapping in `path`.
 
     Raises:
-        ConfigError: no such file, over 1 MB, not UTF-8, not YAML, an alias, a tag, a duplicate or non-string key, over 20 levels
-            deep, or not a mapping at the top.
+        ConfigError: no such file, over 1 MB, not UTF-8, not YAML, an alias, a tag, a duplicate or non-string key, over
+            20 levels deep, or not a mapping at the top.
     """
     try:
         raw = path.read_bytes()

@@ -1,0 +1,96 @@
+"""`_bulk` with every item accounted for: HTTP 200 says nothing about the documents inside."""
+
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from opensearchpy import ConnectionError as NoConnection
+from opensearchpy import OpenSearch, TransportError
+
+from neuralshelf.errors import EngineError
+
+MAX_ATTEMPTS = 6
+FIRST_PAUSE_SECONDS = 0.25
+LONGEST_PAUSE_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one document: `error` is None when it is indexed with its vectors."""
+
+    id: str
+    attempts: int
+    code: str = ""
+    error: str | None = None
+
+
+def index_all(client: OpenSearch, index: str, documents: Mapping[str, Mapping[str, Any]]) -> list[Outcome]:
+    """Index each document under its own id (so a repetition never doubles) and say what became of each.
+
+    Only items that may succeed later (throttled, model or engine overloaded, unreachable) are sent again, with full
+    jitter, six times at most.
+
+    Raises:
+        EngineError: the cluster itself can't be reached or refuses the whole request for good.
+    """
+    outcomes: list[Outcome] = []
+    waiting = dict(documents)
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        failed = _send(client, index, waiting)
+        outcomes += [Outcome(i, attempt) for i in waiting if i not in failed]
+        last = attempt == MAX_ATTEMPTS
+        again: dict[str, Mapping[str, Any]] = {}
+        for identity, (status, code, reason) in failed.items():
+            if not last and _may_pass(status, code, reason):
+                again[identity] = waiting[identity]
+            else:
+                outcomes.append(Outcome(identity, attempt, code, reason))
+        if not again:
+            break
+        waiting = again
+        time.sleep(random.uniform(0, min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**attempt)))  # noqa: S311
+    return outcomes
+
+
+def _send(
+    client: OpenSearch, index: str, documents: Mapping[str, Mapping[str, Any]]
+) -> dict[str, tuple[int, str, str]]:
+    """Failed items: id -> (status, error type, reason)."""
+    lines: list[Any] = []
+    for identity, document in documents.items():
+        lines += [{"index": {"_id": identity}}, document]
+    try:
+        answer = client.bulk(body=lines, index=index, request_timeout=120)
+    except NoConnection as fault:
+        return {identity: (503, "connection", str(fault.error)) for identity in documents}
+    except TransportError as fault:
+        if fault.status_code in (429, 503):
+            return {identity: (fault.status_code, "overloaded", str(fault.error)) for identity in documents}
+        if fault.status_code == 413 and len(documents) > 1:
+            halves = _halves(documents)
+            return _send(client, index, halves[0]) | _send(client, index, halves[1])
+        raise EngineError(
+            f"index {index}: bulk refused ({fault.status_code} {fault.error})",
+            hint="neuralshelf status, then ingest again",
+        ) from None
+    failed = {}
+    for item in answer["items"]:
+        result = item["index"]
+        if "error" in result:
+            error = result["error"]
+            failed[result["_id"]] = (int(result["status"]), str(error.get("type")), str(error.get("reason")))
+    return failed
+
+
+def _may_pass(status: int, code: str, reason: str) -> bool:
+    """Whether sending the item again may help. The engine reports a model's failure as the item's own."""
+    if "throttling" in code or "Throttling" in reason:
+        return True
+    return status in (408, 429, 500, 502, 503, 504) and "mapper_parsing" not in code
+
+
+def _halves(documents: Mapping[str, Mapping[str, Any]]) -> Sequence[dict[str, Mapping[str, Any]]]:
+    items = list(documents.items())
+    return dict(items[: len(items) // 2]), dict(items[len(items) // 2 :])

@@ -1,0 +1,66 @@
+"""What is up, in which version, how healthy, holding how much."""
+
+import json
+import urllib.request
+from typing import Any
+
+from opensearchpy import NotFoundError, OpenSearch, OpenSearchException
+
+from neuralshelf import __version__
+from neuralshelf.client import connect
+from neuralshelf.local.stack import Stack
+from neuralshelf.provision.deployment import Deployment
+
+FORMAT_VERSION = 1
+
+
+def status(stack: Stack, deployment: Deployment) -> dict[str, Any]:
+    """One document; a part that does not answer has `"health": "unreachable"`, and nothing is up when `up` is false."""
+    found: dict[str, Any] = {
+        "format_version": FORMAT_VERSION,
+        "neuralshelf": __version__,
+        "project": deployment.config.project,
+        "environment": deployment.environment.name,
+        "up": False,
+    }
+    running = stack.state.running()
+    if running is None:
+        return found
+    client = connect(deployment.environment.cluster, running.engine_url)
+    return found | {
+        "up": True,
+        "engine": {"url": running.engine_url, **_engine(client)},
+        "server": {"url": running.server_url, **_server(running.server_url)},
+        "page": {"url": running.page_url},
+        "index": {"name": deployment.config.index.name, **_index(client, deployment.config.index.name)},
+        "state": str(stack.folders.state),
+        "cache": str(stack.folders.cache),
+    }
+
+
+def _engine(client: OpenSearch) -> dict[str, Any]:
+    try:
+        info = client.info(request_timeout=5)
+        health = client.cluster.health(request_timeout=5)
+    except OpenSearchException:
+        return {"version": None, "health": "unreachable", "nodes": 0}
+    return {"version": info["version"]["number"], "health": health["status"], "nodes": health["number_of_nodes"]}
+
+
+def _server(url: str | None) -> dict[str, Any]:
+    if url is None:
+        return {"health": "aws"}
+    try:
+        with urllib.request.urlopen(f"{url}/metrics", timeout=5) as answer:  # noqa: S310 - our own loopback address
+            return {"health": "green", "counters": json.load(answer)}
+    except (OSError, ValueError):
+        return {"health": "unreachable"}
+
+
+def _index(client: OpenSearch, name: str) -> dict[str, Any]:
+    try:
+        return {"documents": client.count(index=name, request_timeout=5)["count"]}
+    except NotFoundError:
+        return {"documents": None}
+    except OpenSearchException:
+        return {"documents": None, "health": "unreachable"}

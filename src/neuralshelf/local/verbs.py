@@ -1,0 +1,44 @@
+"""What `up`, `apply` and `ingest` do on a stack: provisioning and ingesting against its addresses."""
+
+import hashlib
+import sys
+from pathlib import Path
+
+from neuralshelf.client import connect
+from neuralshelf.connectors.probe import probe
+from neuralshelf.ingestion.catalogue import Catalogue
+from neuralshelf.ingestion.ingest import WRITERS, Report, ingest
+from neuralshelf.local.stack import Stack
+from neuralshelf.provision.apply import apply
+from neuralshelf.provision.deployment import Deployment
+from neuralshelf.provision.observe import observe
+from neuralshelf.provision.plan import Action, Change, plan
+
+
+def apply_deployment(stack: Stack, deployment: Deployment) -> tuple[Change, ...]:
+    """Provision, then probe every model with a known input: DEPLOYED is no proof that it answers."""
+    client = connect(deployment.environment.cluster, stack.running().engine_url)
+    desired = deployment.resources(stack.runtime(deployment))
+    changes = plan(desired, observe(client, desired))
+    ids = apply(client, changes, prefix=deployment.prefix, tell=_tell)
+    for name, spec in deployment.config.connectors.items():
+        for address in deployment.model_addresses(name):
+            probe(client, ids[address], spec, name=address)
+    written = sum(change.action is not Action.KEEP for change in changes)
+    print(f"neuralshelf: {len(changes)} objects, {written} written, all models answer", file=sys.stderr)
+    return changes
+
+
+def ingest_catalogue(stack: Stack, deployment: Deployment, path: Path, *, dry_run: bool = False) -> Report:
+    """Index a catalogue file and let the page show its pictures."""
+    client = connect(deployment.environment.cluster, stack.running().engine_url, pool=WRITERS)
+    index = deployment.config.index
+    catalogue = Catalogue(path, index.fields)
+    key = f"{catalogue.folder.name}-{hashlib.sha256(str(catalogue.folder).encode()).hexdigest()[:8]}"
+    if not dry_run:
+        stack.state.add_picture_folder(key, catalogue.folder)
+    return ingest(client, index.name, catalogue, picture_field=index.picture_field, picture_key=key, dry_run=dry_run)
+
+
+def _tell(change: Change) -> None:
+    print(f"neuralshelf: {change.action} {change.resource.address}", file=sys.stderr)

@@ -1,0 +1,67 @@
+"""One deployment: neuralshelf.yaml and one environment, validated together, turned into resources."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field
+
+from neuralshelf import yamlfile
+from neuralshelf.connectors.resources import cluster_settings, connector_resources, model_group
+from neuralshelf.connectors.runtime import Runtime
+from neuralshelf.connectors.spec import ConnectorSpec
+from neuralshelf.errors import ConfigError
+from neuralshelf.frozen import Frozen
+from neuralshelf.pipelines import pipeline_resources
+from neuralshelf.pipelines.spec import IndexSpec, SearchSpec
+from neuralshelf.resource import Resource
+from neuralshelf.settings import Environment
+
+
+class Config(Frozen):
+    """The content of neuralshelf.yaml: the same for every environment."""
+
+    project: str = Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")
+    connectors: dict[str, ConnectorSpec] = Field(min_length=1)
+    index: IndexSpec
+    search: SearchSpec
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What to run where."""
+
+    config: Config
+    environment: Environment
+
+    @classmethod
+    def load(cls, config: Path, environment: str) -> "Deployment":
+        """Read `config` and `environments/ENVIRONMENT.yaml` beside it.
+
+        Raises:
+            ConfigError: a file is missing or wrong; the message names file and key.
+        """
+        path = config.parent / "environments" / f"{environment}.yaml"
+        if not path.is_file():
+            known = sorted(file.stem for file in path.parent.glob("*.yaml"))
+            hint = f"choose one of: {', '.join(known)}" if known else f"create {path}"
+            raise ConfigError(f"no environment {environment!r} ({path} does not exist)", hint=hint)
+        return cls(Config.parse(yamlfile.load(config), str(config)), Environment.parse(yamlfile.load(path), str(path)))
+
+    @property
+    def prefix(self) -> str:
+        """`PROJECT-ENVIRONMENT`, the beginning of every name but the index's."""
+        return f"{self.config.project}-{self.environment.name}"
+
+    def resources(self, runtime: Runtime) -> list[Resource]:
+        """Everything the cluster must hold for this deployment, for models that answer at `runtime`."""
+        found = [cluster_settings(runtime), model_group(self.prefix)]
+        for name, spec in self.config.connectors.items():
+            found += connector_resources(name, spec, runtime=runtime, prefix=self.prefix)
+        found += pipeline_resources(
+            self.config.index,
+            self.config.search,
+            self.config.connectors,
+            store=self.environment.store,
+            prefix=self.prefix,
+        )
+        return found

@@ -1,0 +1,34 @@
+"""Tables for people, on stdout."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tabulate import tabulate
+
+from neuralshelf.search import Hit
+
+
+def hits_table(hits: Sequence[Hit]) -> str:
+    """Rank, score, id, title and price of each hit; says so when there is none."""
+    if not hits:
+        return "  no hits"
+    rows = [
+        (rank, f"{hit.score:.3f}", hit.id, str(hit.fields.get("title", ""))[:60], hit.fields.get("price", ""))
+        for rank, hit in enumerate(hits, start=1)
+    ]
+    return tabulate(rows, headers=("#", "score", "id", "title", "price"), floatfmt=".2f", disable_numparse=[1, 2, 3])
+
+
+def status_table(found: Mapping[str, Any]) -> str:
+    """The answer of `status`, a line a part."""
+    if not found["up"]:
+        return f"{found['project']} ({found['environment']}): nothing is up; start it with: ./inv up"
+    engine, server, index = found["engine"], found["server"], found["index"]
+    rows = [
+        ("engine", engine["url"], f"OpenSearch {engine['version']}, {engine['health']}, {engine['nodes']} node(s)"),
+        ("server", server["url"] or "AWS", server["health"]),
+        ("page", found["page"]["url"], ""),
+        ("index", index["name"], f"{index['documents']} documents"),
+        ("state", found["state"], ""),
+    ]
+    return tabulate(rows, tablefmt="plain")

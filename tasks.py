@@ -1,0 +1,86 @@
+"""invoke tasks: the verbs of the command line, and the chores of development. No logic here."""
+
+import sys
+from pathlib import Path
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+from neuralshelf.cli import main
+
+ROOT = Path(__file__).resolve().parent
+
+
+def run(verb: str, *words: str, environment: str) -> None:
+    """Call the command line with this checkout's configuration; its exit code is ours."""
+    if code := main([verb, "--config", str(ROOT / "neuralshelf.yaml"), "--environment", environment, *words]):
+        raise Exit(code=code)
+
+
+def flags(**values: bool) -> list[str]:
+    """`dry_run=True` → `--dry-run`."""
+    return [f"--{name.replace('_', '-')}" for name, value in values.items() if value]
+
+
+@task
+def demo(c: Context, once: bool = False, environment: str = "local") -> None:
+    """Start everything, ingest the sample catalogue, show hits; stays up till Ctrl-C (--once: stops)."""
+    run("demo", *flags(once=once), environment=environment)
+
+
+@task
+def up(c: Context, environment: str = "local") -> None:
+    """Start engine, model server and search page, and provision."""
+    run("up", environment=environment)
+
+
+@task
+def down(c: Context, purge: bool = False, environment: str = "local") -> None:
+    """Stop what up started; data is kept unless --purge."""
+    run("down", *flags(purge=purge), environment=environment)
+
+
+@task
+def status(c: Context, json: bool = False, environment: str = "local") -> None:
+    """What is up, in which version, how healthy, holding how much."""
+    run("status", *flags(json=json), environment=environment)
+
+
+@task
+def apply(c: Context, environment: str = "local") -> None:
+    """Make the cluster hold what the configuration says."""
+    run("apply", environment=environment)
+
+
+@task(positional=["file"])
+def ingest(c: Context, file: str, dry_run: bool = False, json: bool = False, environment: str = "local") -> None:
+    """Index a catalogue (JSON lines with id, title, description, price …, image: a path)."""
+    run("ingest", file, *flags(dry_run=dry_run, json=json), environment=environment)
+
+
+@task(positional=["text"])
+def search(
+    c: Context, text: str = "", image: str = "", size: int = 10, json: bool = False, environment: str = "local"
+) -> None:
+    """Search by text, by picture (--image FILE), or by both."""
+    words = ["--size", str(size), *(["--image", image] if image else []), *flags(json=json)]
+    run("search", *words, *(["--", text] if text else []), environment=environment)
+
+
+@task
+def test(c: Context, only: str = "") -> None:
+    """All tests that this machine can run; what can't run here is skipped with the reason."""
+    c.run(f"{sys.executable} -m pytest {only or ROOT / 'tests'}", pty=sys.stdout.isatty())
+
+
+@task
+def check(c: Context) -> None:
+    """Style, types and import order."""
+    with c.cd(str(ROOT)):
+        for tool in ("ruff check", "ruff format --check", "mypy", "importlinter.cli"):
+            c.run(f"{sys.executable} -m {tool}")
+
+
+namespace = Collection(demo, up, down, status, apply, ingest, search, test, check)

@@ -70,6 +70,12 @@ def search(
 
 
 @task
+def evaluate(c: Context, data: str = "", json: bool = False, environment: str = "local") -> None:
+    """How good the answers of _search are: the sample catalogue, and judged sets below --data."""
+    run("evaluate", *(["--data", data] if data else []), *flags(json=json), environment=environment)
+
+
+@task
 def test(c: Context, only: str = "") -> None:
     """All tests that this machine can run; what can't run here is skipped with the reason."""
     c.run(f"{sys.executable} -m pytest {only or ROOT / 'tests'}", pty=sys.stdout.isatty())
@@ -83,4 +89,4 @@ def check(c: Context) -> None:
             c.run(f"{sys.executable} -m {tool}")
 
 
-namespace = Collection(demo, up, down, status, apply, ingest, search, test, check)
+namespace = Collection(demo, up, down, status, apply, ingest, search, evaluate, test, check)

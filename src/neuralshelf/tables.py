@@ -32,3 +32,11 @@ def status_table(found: Mapping[str, Any]) -> str:
         ("state", found["state"], ""),
     ]
     return tabulate(rows, tablefmt="plain")
+
+
+def measures_table(found: Mapping[str, Mapping[str, float]]) -> str:
+    """Measures of every judged set."""
+    rows = [(name, measure, f"{value:.4g}") for name, measures in found.items() for measure, value in measures.items()]
+    return tabulate(
+        rows, headers=("set", "measure", "value"), disable_numparse=True, colalign=("left", "left", "right")
+    )

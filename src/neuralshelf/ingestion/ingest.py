@@ -11,12 +11,12 @@ from typing import Any
 from opensearchpy import OpenSearch
 from tqdm import tqdm
 
-from neuralshelf.ingestion.admission import PictureRefused, admit
+from neuralshelf.ingestion.admission import Refused, admit
 from neuralshelf.ingestion.bulk import Outcome, index_all
 from neuralshelf.ingestion.catalogue import BadLine, Catalogue, Product
 from neuralshelf.ingestion.deadletters import DeadLetters
 
-# Documents a bulk × writers stays under the connector's connections × 10 s ÷ latency (a request that waits longer for one fails).
+# Documents in flight stay under the connector's connections × 10 s ÷ latency: one that waits longer fails.
 BULK_DOCUMENTS = 32
 BULK_BYTES = 8_000_000
 WRITERS = 2
@@ -76,16 +76,18 @@ def ingest(
 
         def admitted() -> Iterator[tuple[str, dict[str, Any]]]:
             for row in catalogue:
+                if isinstance(row, BadLine):
+                    dead.add(row.line, row.id, "BadLine", row.cause, 0)
+                    bar.update()
+                    continue
                 try:
-                    if isinstance(row, BadLine):
-                        raise PictureRefused("bad-line", row.cause)
                     document = _document(row, catalogue.folder, picture_field, picture_key)
-                except PictureRefused as fault:
+                except Refused as fault:
                     dead.add(row.line, row.id, fault.code, str(fault), 0)
                     bar.update()
                     continue
-                lines[row.id] = row.line  # type: ignore[index]
-                yield row.id, document  # type: ignore[misc]
+                lines[row.id] = row.line
+                yield row.id, document
 
         pending: set[Future[list[Outcome]]] = set()
         try:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from neuralshelf.client import connect
 from neuralshelf.connectors.probe import probe
+from neuralshelf.errors import ConfigError, InputError
 from neuralshelf.ingestion.catalogue import Catalogue
 from neuralshelf.ingestion.ingest import WRITERS, Report, ingest
 from neuralshelf.local.stack import Stack
@@ -13,6 +14,7 @@ from neuralshelf.provision.apply import apply
 from neuralshelf.provision.deployment import Deployment
 from neuralshelf.provision.observe import observe
 from neuralshelf.provision.plan import Action, Change, plan
+from neuralshelf.relevance.evaluate import Evaluator
 
 
 def apply_deployment(stack: Stack, deployment: Deployment) -> tuple[Change, ...]:
@@ -38,6 +40,27 @@ def ingest_catalogue(stack: Stack, deployment: Deployment, path: Path, *, dry_ru
     if not dry_run:
         stack.state.add_picture_folder(key, catalogue.folder)
     return ingest(client, index.name, catalogue, picture_field=index.picture_field, picture_key=key, dry_run=dry_run)
+
+
+def evaluate_deployment(
+    stack: Stack, deployment: Deployment, *, catalogue: Path, data: Path | None
+) -> dict[str, dict[str, float]]:
+    """Measures of the sample catalogue, and of the judged sets below `data`, asked of the running engine."""
+    index = deployment.config.index
+    vector, field = index.picture_vector, index.picture_field
+    if vector is None or field is None:
+        raise ConfigError("the index has no picture vector", hint="add one under index.vectors in the configuration")
+    client = connect(deployment.environment.cluster, stack.running().engine_url)
+    evaluator = Evaluator(client, index.name, vector=vector, picture_field=field)
+    found: dict[str, dict[str, float]] = {}
+    if catalogue.is_file():
+        found["sample"] = evaluator.sample(catalogue)
+    if data is not None:
+        found["clothing-cc0 test"] = evaluator.clothing(data / "clothing-cc0")
+        found["products-mit"] = evaluator.products(data / "products-mit")
+    if not found:
+        raise InputError("nothing to evaluate", hint="run in a clone with samples/, or give judged sets with --data")
+    return found
 
 
 def _tell(change: Change) -> None:

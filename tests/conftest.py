@@ -1,0 +1,23 @@
+"""Parts of the suite that need a program of their own are skipped with the reason, unless they are required.
+
+`NEURALSHELF_REQUIRE=browser,container` turns a skip of such a part into a failure: continuous integration sets it, so
+that nothing there is passed over in silence.
+"""
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+PARTS = ("browser", "container")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    required = [part for part in os.environ.get("NEURALSHELF_REQUIRE", "").split(",") if part]
+    part = next((part for part in required if f"/{part}/" in item.path.as_posix()), None)
+    if report.skipped and part and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid}: skipped, but {part} is required here: {report.longrepr}"
+    return report

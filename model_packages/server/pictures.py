@@ -1,0 +1,219 @@
+"""Bytes of a picture to upright RGB pixels, safely: the one door every picture comes through.
+
+What is taken: JPEG, PNG, WebP and GIF; the first frame of an animation; the EXIF rotation is applied; transparency
+is laid on white; palette, grey, 16-bit and CMYK become 8-bit RGB. Embedded colour profiles are not applied.
+Everything else is refused with a stable code before much memory or time is spent: byte and pixel counts are checked
+before pixels are decoded, a JPEG's scans are counted (each is a pass over the whole picture), and large pictures are
+reduced to at most `keep_pixels` while decoding.
+"""
+
+import binascii
+import math
+import struct
+import zlib
+from dataclasses import dataclass
+from enum import StrEnum
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from neuralshelf.model_packages.server.limits import BEDROCK_MAX_BODY, MAX_PIXELS
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
+MAX_JPEG_SCANS = 100
+"""Progressive files of cameras and web tools have about ten."""
+
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# What Pillow's readers raise on bytes that only look like a picture.
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    EOFError,
+    struct.error,
+    zlib.error,
+)
+
+
+class PictureCode(StrEnum):
+    """Why a picture was refused. Stable: dead letters and tests name them."""
+
+    INVALID_BASE64 = "InvalidBase64"
+    URL_NOT_FETCHED = "UrlNotFetched"
+    EMPTY = "EmptyPicture"
+    TOO_MANY_BYTES = "TooManyBytes"
+    UNSUPPORTED_FORMAT = "UnsupportedFormat"
+    TOO_MANY_PIXELS = "TooManyPixels"
+    TOO_MANY_SCANS = "TooManyScans"
+    TRUNCATED = "TruncatedPicture"
+    DAMAGED = "DamagedPicture"
+
+
+class PictureError(ValueError):
+    """A picture that can't be used: `code` says why, the message is one line."""
+
+    def __init__(self, code: PictureCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True)
+class PictureLimits:
+    """Bounds of one picture.
+
+    Attributes:
+        max_bytes: of the file.
+        max_pixels: width x height as the file declares them.
+        keep_pixels: larger pictures are reduced by a whole factor to at most this many pixels.
+    """
+
+    max_bytes: int = BEDROCK_MAX_BODY
+    max_pixels: int = MAX_PIXELS
+    keep_pixels: int = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class PictureInfo:
+    """What a picture's header says: format (one of FORMATS), width and height in pixels as stored."""
+
+    format: str
+    width: int
+    height: int
+
+
+def from_base64(text: str) -> bytes:
+    """Standard base64 with its padding; CR and LF between the letters are skipped, nothing else is.
+
+    Raises:
+        PictureError: URL_NOT_FETCHED for a web address, INVALID_BASE64 for a `data:` prefix, URL-safe letters or
+            anything else.
+    """
+    if text[:8].lower().startswith(("http://", "https://", "file:", "ftp:", "s3:")):
+        raise PictureError(PictureCode.URL_NOT_FETCHED, "a URL is not fetched; send the picture's bytes in base64")
+    if text[:5].lower() == "data:":
+        raise PictureError(PictureCode.INVALID_BASE64, "not base64: leave out the 'data:...;base64,' prefix")
+    try:
+        letters = text.encode("ascii").replace(b"\r", b"").replace(b"\n", b"")
+        return binascii.a2b_base64(letters, strict_mode=True)
+    except (UnicodeEncodeError, binascii.Error):
+        hint = " (URL-safe letters - and _ are not taken)" if "-" in text or "_" in text else ""
+        raise PictureError(PictureCode.INVALID_BASE64, f"not standard base64{hint}") from None
+
+
+def check(data: bytes, limits: PictureLimits) -> PictureInfo:
+    """Look at the header only; cheap, and what it lets through may still be refused by `decode`.
+
+    Raises:
+        PictureError: see PictureCode.
+    """
+    with _opened(data, limits) as image:
+        return PictureInfo(str(image.format), image.width, image.height)
+
+
+def decode(data: bytes, limits: PictureLimits) -> NDArray[np.uint8]:
+    """Pixels of a picture.
+
+    Returns:
+        uint8 array of shape (height, width, 3), RGB, upright, of at most about `limits.keep_pixels` pixels.
+
+    Raises:
+        PictureError: see PictureCode.
+    """
+    with _opened(data, limits) as image:
+        factor = _factor(image.size, limits)
+        if image.format == "JPEG" and factor > 1:
+            image.draft(None, (image.width // factor, image.height // factor))
+        try:
+            image.load()
+        except _DAMAGE as error:
+            raise _broken(error) from None
+        except MemoryError:
+            raise PictureError(PictureCode.TOO_MANY_PIXELS, "no memory for this many pixels") from None
+        upright = _turned(image)
+        pixels = np.asarray(_rgb(upright, _factor(upright.size, limits)))
+    return np.ascontiguousarray(pixels)
+
+
+def _opened(data: bytes, limits: PictureLimits) -> Image.Image:
+    if not data:
+        raise PictureError(PictureCode.EMPTY, "no bytes")
+    if len(data) > limits.max_bytes:
+        raise PictureError(PictureCode.TOO_MANY_BYTES, f"{len(data)} bytes; at most {limits.max_bytes}")
+    image = _parsed(data)
+    width, height = image.size
+    if width * height > limits.max_pixels:
+        raise PictureError(PictureCode.TOO_MANY_PIXELS, f"{width}x{height}; at most {limits.max_pixels} pixels")
+    if image.format == "JPEG" and data.count(b"\xff\xda") > MAX_JPEG_SCANS:
+        raise PictureError(PictureCode.TOO_MANY_SCANS, f"more than {MAX_JPEG_SCANS} scans")
+    if image.format == "PNG":
+        # Pillow skips the checksum of pixel data when it decodes; verify() reads them all, and spends the object.
+        try:
+            image.verify()
+        except _DAMAGE as error:
+            raise _broken(error) from None
+        image = _parsed(data)
+    return image
+
+
+def _parsed(data: bytes) -> Image.Image:
+    try:
+        return Image.open(BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError:
+        raise PictureError(PictureCode.UNSUPPORTED_FORMAT, f"not a picture of {', '.join(FORMATS)}") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise PictureError(PictureCode.TOO_MANY_PIXELS, "far more pixels than are taken") from None
+    except MemoryError:
+        raise PictureError(PictureCode.TOO_MANY_PIXELS, "no memory for this many pixels") from None
+    except _DAMAGE as error:
+        raise _broken(error) from None
+
+
+def _broken(error: BaseException) -> PictureError:
+    text = str(error).lower()
+    if "truncat" in text or isinstance(error, EOFError):
+        return PictureError(PictureCode.TRUNCATED, "the file ends too early")
+    return PictureError(PictureCode.DAMAGED, "the file is damaged")
+
+
+def _factor(size: tuple[int, int], limits: PictureLimits) -> int:
+    """The whole factor by which both sides shrink to fit `keep_pixels`."""
+    return max(1, math.ceil(math.sqrt(size[0] * size[1] / limits.keep_pixels)))
+
+
+def _turned(image: Image.Image) -> Image.Image:
+    try:
+        orientation = image.getexif().get(_ORIENTATION, 1)
+    except _DAMAGE:
+        orientation = 1  # damaged metadata don't make the pixels useless
+    method = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+    return image if method is None else image.transpose(method)
+
+
+def _rgb(image: Image.Image, factor: int) -> Image.Image:
+    """8-bit RGB on white, both sides divided by `factor`."""
+    if image.mode.startswith("I"):  # 16 bits a pixel, grey
+        image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
+    transparent = image.has_transparency_data
+    if transparent or image.mode not in ("RGB", "L", "CMYK"):
+        image = image.convert("RGBA" if transparent else "RGB")
+    if factor > 1:
+        image = image.reduce(factor)
+    if transparent:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return image.convert("RGB")

@@ -82,6 +82,12 @@ def test(c: Context, only: str = "") -> None:
 
 
 @task
+def bench(c: Context) -> None:
+    """Benchmarks against the stack that is up, each a ratio of two things run in turn."""
+    c.run(f"{sys.executable} {ROOT / 'tests' / 'bench' / 'run.py'}", pty=sys.stdout.isatty())
+
+
+@task
 def check(c: Context) -> None:
     """Style, types and import order."""
     with c.cd(str(ROOT)):
@@ -89,4 +95,4 @@ def check(c: Context) -> None:
             c.run(f"{sys.executable} -m {tool}")
 
 
-namespace = Collection(demo, up, down, status, apply, ingest, search, evaluate, test, check)
+namespace = Collection(demo, up, down, status, apply, ingest, search, evaluate, test, bench, check)

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,12 +26,22 @@ from neuralshelf.model_packages.server.limits import Limits
 from neuralshelf.model_packages.server.serving import PortError, Server, bound_socket
 from neuralshelf.model_packages.server.sigv4 import Credential
 
+Loader = Callable[[Path], Mapping[str, Endpoint]]
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status: 0 ended on request, 1 could not start, 2 wrong usage."""
+
+def main(arguments: Sequence[str] | None = None, load: Loader | None = None) -> int:
+    """Serve until told to end.
+
+    Args:
+        load: what gives the endpoints from the cache folder; by default the models of this project.
+
+    Returns:
+        Exit status: 0 ended on request, 1 could not start.
+    """
     options = _parser().parse_args(arguments)
     _log_to_stderr(options.log_json, options.verbose)
-    # Pillow only warns up to twice its pixel limit; here the warning is the refusal.
+    # What Pillow warns of is refused or harmless here; up to twice its pixel limit the warning is the refusal.
+    warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     if options.exit_with_parent:
         threading.Thread(target=_end_with_stdin, name="parent", daemon=True).start()
@@ -42,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(_start_failure(error, options))
     limits = replace(Limits(), max_batch=options.max_batch, max_connections=options.max_connections)
     try:
-        endpoints = _load(options.cache)
+        endpoints = (load or load_models)(options.cache)
         app = create_app(
             endpoints,
             credentials=credentials,
@@ -102,7 +112,8 @@ def _credential(kept: object) -> Credential:
     return Credential(str(kept["secret_key"]), kept.get("session_token"), when)
 
 
-def _load(cache: Path) -> Mapping[str, Endpoint]:
+def load_models(cache: Path) -> Mapping[str, Endpoint]:
+    """The standard endpoints with `lite` and MiniLM; builds into `cache` what is not there yet."""
     # Heavy, and not needed to say that a port is taken.
     from neuralshelf.model_packages.lite import LiteEncoder
     from neuralshelf.model_packages.minilm import MiniLmEncoder

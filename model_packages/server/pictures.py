@@ -26,6 +26,8 @@ MAX_JPEG_SCANS = 100
 """Progressive files of cameras and web tools have about ten."""
 
 _ORIENTATION = 0x0112
+_SHORT = 3
+_JPEG = ("JPEG", "MPO")  # MPO: a JPEG with more pictures behind it, as some phones write
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -46,6 +48,7 @@ _DAMAGE = (
     EOFError,
     struct.error,
     zlib.error,
+    UserWarning,  # where warnings are errors
 )
 
 
@@ -122,7 +125,7 @@ def check(data: bytes, limits: PictureLimits) -> PictureInfo:
         PictureError: see PictureCode.
     """
     with _opened(data, limits) as image:
-        return PictureInfo(str(image.format), image.width, image.height)
+        return PictureInfo("JPEG" if image.format in _JPEG else str(image.format), image.width, image.height)
 
 
 def decode(data: bytes, limits: PictureLimits) -> NDArray[np.uint8]:
@@ -136,7 +139,7 @@ def decode(data: bytes, limits: PictureLimits) -> NDArray[np.uint8]:
     """
     with _opened(data, limits) as image:
         factor = _factor(image.size, limits)
-        if image.format == "JPEG" and factor > 1:
+        if image.format in _JPEG and factor > 1:
             image.draft(None, (image.width // factor, image.height // factor))
         try:
             image.load()
@@ -158,7 +161,7 @@ def _opened(data: bytes, limits: PictureLimits) -> Image.Image:
     width, height = image.size
     if width * height > limits.max_pixels:
         raise PictureError(PictureCode.TOO_MANY_PIXELS, f"{width}x{height}; at most {limits.max_pixels} pixels")
-    if image.format == "JPEG" and data.count(b"\xff\xda") > MAX_JPEG_SCANS:
+    if image.format in _JPEG and data.count(b"\xff\xda") > MAX_JPEG_SCANS:
         raise PictureError(PictureCode.TOO_MANY_SCANS, f"more than {MAX_JPEG_SCANS} scans")
     if image.format == "PNG":
         # Pillow skips the checksum of pixel data when it decodes; verify() reads them all, and spends the object.
@@ -174,7 +177,7 @@ def _parsed(data: bytes) -> Image.Image:
     try:
         return Image.open(BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
-        raise PictureError(PictureCode.UNSUPPORTED_FORMAT, f"not a picture of {', '.join(FORMATS)}") from None
+        raise PictureError(PictureCode.UNSUPPORTED_FORMAT, f"not a {', '.join(FORMATS)} file") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise PictureError(PictureCode.TOO_MANY_PIXELS, "far more pixels than are taken") from None
     except MemoryError:
@@ -196,12 +199,29 @@ def _factor(size: tuple[int, int], limits: PictureLimits) -> int:
 
 
 def _turned(image: Image.Image) -> Image.Image:
-    try:
-        orientation = image.getexif().get(_ORIENTATION, 1)
-    except _DAMAGE:
-        orientation = 1  # damaged metadata don't make the pixels useless
-    method = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+    method = _UPRIGHT.get(_orientation(image.info.get("exif", b"")))
     return image if method is None else image.transpose(method)
+
+
+def _orientation(exif: bytes) -> int:
+    """The orientation in the first directory of an EXIF block; 1 where there is none, or the block is damaged.
+
+    Read here because Pillow warns on damaged metadata, and these don't make the pixels useless.
+    """
+    tiff = exif.removeprefix(b"Exif\0\0")
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    if order is None:
+        return 1
+    try:
+        (start,) = struct.unpack_from(f"{order}I", tiff, 4)
+        (count,) = struct.unpack_from(f"{order}H", tiff, start)
+        for place in range(start + 2, start + 2 + 12 * count, 12):
+            tag, kind, _, value = struct.unpack_from(f"{order}HHIH", tiff, place)
+            if (tag, kind) == (_ORIENTATION, _SHORT):
+                return int(value)
+    except struct.error:
+        pass
+    return 1
 
 
 def _rgb(image: Image.Image, factor: int) -> Image.Image:
@@ -209,8 +229,10 @@ def _rgb(image: Image.Image, factor: int) -> Image.Image:
     if image.mode.startswith("I"):  # 16 bits a pixel, grey
         image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
     transparent = image.has_transparency_data
-    if transparent or image.mode not in ("RGB", "L", "CMYK"):
-        image = image.convert("RGBA" if transparent else "RGB")
+    if transparent and image.mode != "RGBA":
+        image = image.convert("RGBA")
+    elif image.mode not in ("RGBA", "RGB", "L", "CMYK"):
+        image = image.convert("RGB")
     if factor > 1:
         image = image.reduce(factor)
     if transparent:

@@ -13,13 +13,14 @@ import boto3
 import numpy as np
 import pytest
 from botocore.config import Config
+from numpy.typing import NDArray
+
 from neuralshelf.model_packages.encoder import Sample
 from neuralshelf.model_packages.server.app import create_app
 from neuralshelf.model_packages.server.endpoints import standard_endpoints
 from neuralshelf.model_packages.server.limits import Limits
 from neuralshelf.model_packages.server.serving import Server, bound_socket
 from neuralshelf.model_packages.server.sigv4 import Credential
-from numpy.typing import NDArray
 
 ACCESS_KEY = "AKIDEXAMPLE"
 SECRET_KEY = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"

@@ -10,6 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 from PIL import Image
 
+from neuralshelf.model_packages.encoder import Sample
+
 TITAN = "amazon.titan-embed-image-v1"
 
 
@@ -141,7 +143,7 @@ def test_the_text_endpoint_refuses_other_bodies_as_a_model_error(server: Any, bo
 
 def test_an_unknown_endpoint_is_a_validation_error(server: Any) -> None:
     client = server.boto("sagemaker-runtime")
-    with pytest.raises(client.exceptions.ValidationError, match="Endpoint nobody of account 0+ not found"):
+    with pytest.raises(client.exceptions.ValidationError, match=r"Endpoint nobody of account 0+ not found"):
         client.invoke_endpoint(EndpointName="nobody", Body=b"{}")
 
 
@@ -170,11 +172,5 @@ def test_text_arrives_byte_exact(server: Any) -> None:
     answers = invoke_endpoint(server, "neuralshelf-minilm", hostile)
     for text, answer in zip(hostile, answers, strict=True):
         assert invoke_endpoint(server, "neuralshelf-minilm", [text])[0] == answer
-        expected = server.text.encode([_sample(text)], 384)[0]
+        expected = server.text.encode([Sample(text=text)], 384)[0]
         np.testing.assert_array_equal(np.float32(answer), expected)
-
-
-def _sample(text: str) -> Any:
-    from neuralshelf.model_packages.encoder import Sample
-
-    return Sample(text=text)

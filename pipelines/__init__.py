@@ -1,1 +1,5 @@
-"""What OpenSearch runs: index, ingest pipeline, search pipeline, stored search templates."""
+"""What OpenSearch runs: the index, the ingest pipeline, the search pipeline, stored search templates."""
+
+from neuralshelf.pipelines.resources import pipeline_resources
+
+__all__ = ["pipeline_resources"]

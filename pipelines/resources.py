@@ -1,0 +1,38 @@
+"""All that OpenSearch runs for one index: pipelines, index, stored templates."""
+
+from collections.abc import Mapping
+
+from neuralshelf.connectors.spec import ConnectorSpec
+from neuralshelf.errors import ConfigError
+from neuralshelf.pipelines.index import index_resource
+from neuralshelf.pipelines.ingest import ingest_pipeline
+from neuralshelf.pipelines.search import search_pipeline
+from neuralshelf.pipelines.spec import IndexSpec, SearchSpec, check
+from neuralshelf.pipelines.stored import search_templates
+from neuralshelf.resource import Resource
+from neuralshelf.settings import VectorStore
+
+
+def pipeline_resources(
+    index: IndexSpec,
+    search: SearchSpec,
+    connectors: Mapping[str, ConnectorSpec],
+    *,
+    store: VectorStore,
+    prefix: str,
+) -> list[Resource]:
+    """Ingest pipeline, search pipeline, index and both search templates.
+
+    Raises:
+        ConfigError: index, search and connectors don't fit together.
+    """
+    try:
+        check(index, search, connectors)
+    except ValueError as fault:
+        raise ConfigError(str(fault), hint="correct neuralshelf.yaml") from None
+    ingest = ingest_pipeline(index, connectors, prefix=prefix)
+    searching = search_pipeline(index, search, prefix=prefix)
+    made = index_resource(
+        index, search, connectors, store=store, ingest_pipeline=ingest.name, search_pipeline=searching.name
+    )
+    return [ingest, searching, made, *search_templates(index, search, prefix=prefix)]

@@ -1,0 +1,32 @@
+"""The search pipeline: OpenSearch embeds queries and makes the scores of legs comparable."""
+
+from neuralshelf.pipelines.spec import KEYWORD_LEG, IndexSpec, SearchSpec
+from neuralshelf.resource import Kind, Resource, ref
+from neuralshelf.templates import render
+
+
+def search_pipeline_name(index: IndexSpec, prefix: str) -> str:
+    """`PREFIX-INDEX-search`."""
+    return f"{prefix}-{index.name}-search"
+
+
+def search_models(index: IndexSpec, prefix: str) -> dict[str, str]:
+    """Vector field -> placeholder for the id of the model that embeds queries for it."""
+    return {name: ref(Kind.MODEL, f"{prefix}-{vector.connector}-search") for name, vector in index.vectors.items()}
+
+
+def search_pipeline(index: IndexSpec, search: SearchSpec, *, prefix: str) -> Resource:
+    """The default of every `_search` on the index: model per vector field, normalisation, weights.
+
+    A hybrid query has to bring its legs in the order `keyword`, then the vectors as in the configuration.
+    """
+    legs = (KEYWORD_LEG, *index.vectors)
+    body = render(
+        "pipelines/search.json.j2",
+        index=index,
+        models=search_models(index, prefix),
+        combination=search.combination,
+        # float: the engine takes decimals only, 1 and 0 are refused
+        weights=[float(search.weights[leg]) for leg in legs],
+    )
+    return Resource(Kind.SEARCH_PIPELINE, search_pipeline_name(index, prefix), body)

@@ -1,0 +1,167 @@
+"""What the shop's index and its search are, as read from neuralshelf.yaml."""
+
+import re
+from collections.abc import Mapping
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from neuralshelf.connectors.spec import ConnectorSpec
+from neuralshelf.frozen import Frozen
+
+FieldType = Literal["text", "keyword", "float", "integer", "boolean"]
+"""OpenSearch field types a document field may have."""
+
+KEYWORD_LEG = "keyword"
+MAX_LEGS = 5  # OpenSearch's own limit of sub-queries in a hybrid query
+NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
+TEMPLATE_PARAMETERS = frozenset({"text", "image", "from", "size", "weights", "vectors"})
+
+
+class VectorSpec(Frozen):
+    """One vector of a document: of its text, of its picture, or of both in one.
+
+    Attributes:
+        connector: name of the connector whose model makes it.
+        text: text fields, joined in this order.
+        image: name of the field in which a document brings its picture as base64. The bytes are not kept.
+    """
+
+    connector: str
+    text: tuple[str, ...] = Field(default=(), strict=False)
+    image: str | None = Field(default=None, pattern=NAME.pattern)
+
+    @model_validator(mode="after")
+    def _of_something(self) -> Self:
+        if not self.text and self.image is None:
+            raise ValueError("a vector needs text: [FIELD, …], image: FIELD, or both")
+        return self
+
+    @property
+    def joint(self) -> bool:
+        """Text and picture make one vector together."""
+        return bool(self.text) and self.image is not None
+
+
+class IndexSpec(Frozen):
+    """The index behind the alias `name`: its fields and its vectors.
+
+    Attributes:
+        name: the alias that people search; the first index behind it is `name`-1.
+        fields: field -> OpenSearch type. The mapping is closed: a document with another field is refused.
+        vectors: vector field -> what it is made of.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,60}$")
+    fields: dict[str, FieldType] = Field(min_length=1)
+    vectors: dict[str, VectorSpec] = Field(min_length=1, max_length=MAX_LEGS - 1)
+
+    @field_validator("fields", "vectors")
+    @classmethod
+    def _names(cls, value: dict[str, object]) -> dict[str, object]:
+        for name in value:
+            if not NAME.match(name):
+                raise ValueError(f"field name {name!r} must be small letters, digits and _, beginning with a letter")
+        return value
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        taken = set(self.fields) | set(self.vectors)
+        for name, vector in self.vectors.items():
+            if name in self.fields or name == KEYWORD_LEG or name in TEMPLATE_PARAMETERS:
+                raise ValueError(f"vectors.{name}: the name is taken, choose another")
+            for field in vector.text:
+                if self.fields.get(field) not in ("text", "keyword"):
+                    raise ValueError(f"vectors.{name}.text: {field!r} is no text or keyword field")
+            if vector.image in taken:
+                raise ValueError(f"vectors.{name}.image: {vector.image!r} is a field that is kept; pictures are not")
+        return self
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Names under which a document brings pictures, each once."""
+        return tuple(dict.fromkeys(v.image for v in self.vectors.values() if v.image is not None))
+
+    @property
+    def physical_name(self) -> str:
+        """The first index behind the alias."""
+        return f"{self.name}-1"
+
+
+class SearchSpec(Frozen):
+    """How the index is searched.
+
+    Attributes:
+        template: id of the stored search template.
+        keyword: fields of the keyword leg, each with an optional boost (`title^3`).
+        weights: leg -> weight; the legs are `keyword` and each vector, the sum is 1.
+        combination: how scores of legs are made comparable: min_max, l2, or ranks alone (rrf).
+        k: candidates a leg gives per shard, and how deep paging goes.
+        filters: fields that a search can be narrowed by.
+    """
+
+    template: str = Field(default="product-search", pattern=r"^[a-z][a-z0-9-]*-search$")
+    keyword: tuple[str, ...] = Field(min_length=1, strict=False)
+    weights: dict[str, float]
+    combination: Literal["min_max", "l2", "rrf"] = "min_max"
+    k: int = Field(default=100, ge=1, le=10_000)
+    filters: tuple[str, ...] = Field(default=(), strict=False)
+
+    @field_validator("weights")
+    @classmethod
+    def _sum_to_one(cls, value: dict[str, float]) -> dict[str, float]:
+        for leg, weight in value.items():
+            if not 0 <= weight <= 1:
+                raise ValueError(f"weight of {leg} is {weight}, must be from 0 to 1")
+        total = sum(value.values())
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"weights sum to {total:g}, must be 1")
+        return value
+
+    @field_validator("keyword")
+    @classmethod
+    def _boosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for item in value:
+            if not re.match(r"^[a-z][a-z0-9_]*(\^\d+(\.\d+)?)?$", item):
+                raise ValueError(f"{item!r} is no field with an optional boost, such as title^3")
+        return value
+
+    @property
+    def keyword_template(self) -> str:
+        """Id of the stored template that needs no model: `product-search` -> `product-keyword-search`."""
+        return f"{self.template.removesuffix('-search')}-keyword-search"
+
+    @property
+    def keyword_fields(self) -> tuple[str, ...]:
+        """Fields of the keyword leg without their boosts."""
+        return tuple(item.split("^")[0] for item in self.keyword)
+
+
+def check(index: IndexSpec, search: SearchSpec, connectors: Mapping[str, ConnectorSpec]) -> None:
+    """Hold the three parts of a configuration against each other.
+
+    Raises:
+        ValueError: the first thing that doesn't fit, beginning with its key.
+    """
+    for name, vector in index.vectors.items():
+        at = f"index.vectors.{name}"
+        connector = connectors.get(vector.connector)
+        if connector is None:
+            raise ValueError(f"{at}.connector: no connector {vector.connector!r}; there are {_listed(connectors)}")
+        if vector.image is not None and connector.kind == "sagemaker-text":
+            raise ValueError(f"{at}.image: connector {vector.connector!r} ({connector.kind}) takes text only")
+    legs = (KEYWORD_LEG, *index.vectors)
+    if set(search.weights) != set(legs):
+        raise ValueError(f"search.weights: give one for each of {_listed(legs)}, not for {_listed(search.weights)}")
+    for field in search.keyword_fields:
+        if index.fields.get(field) not in ("text", "keyword"):
+            raise ValueError(f"search.keyword: {field!r} is no text or keyword field of the index")
+    for field in search.filters:
+        if index.fields.get(field) not in ("keyword", "float", "integer"):
+            raise ValueError(f"search.filters: {field!r} is no keyword or number field of the index")
+        if field in TEMPLATE_PARAMETERS:
+            raise ValueError(f"search.filters: {field!r} is a parameter of the search template already")
+
+
+def _listed(names: Mapping[str, object] | tuple[str, ...]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,40 @@
+"""Stored search templates: a search is one line of parameters and can't be put together wrongly."""
+
+from neuralshelf.pipelines.search import search_models
+from neuralshelf.pipelines.spec import KEYWORD_LEG, IndexSpec, SearchSpec
+from neuralshelf.resource import Kind, Resource
+from neuralshelf.templates import render
+
+
+def search_templates(index: IndexSpec, search: SearchSpec, *, prefix: str) -> list[Resource]:
+    """Two templates: the search itself, and one by words alone for when the models are away."""
+    values = {
+        "index": index,
+        "search": search,
+        "filters": search.filters,
+        "hidden": list(index.vectors),
+        "keyword_fields": [_searched(index, item) for item in search.keyword],
+        "pictured": [name for name, vector in index.vectors.items() if vector.image is not None],
+        "models": search_models(index, prefix),
+        "combination": search.combination,
+        "weights": _weights(index),
+    }
+    return [
+        Resource(Kind.SEARCH_TEMPLATE, name, render("pipelines/stored.json.j2", mustache=mustache, **values))
+        for name, mustache in (
+            (search.template, "pipelines/product_search.mustache.j2"),
+            (search.keyword_template, "pipelines/keyword_search.mustache.j2"),
+        )
+    ]
+
+
+def _searched(index: IndexSpec, item: str) -> str:
+    """`brand^2` -> `brand.text^2` for a keyword field: its sub-field holds the words."""
+    field, *boost = item.split("^")
+    return "^".join([f"{field}.text" if index.fields[field] == "keyword" else field, *boost])
+
+
+def _weights(index: IndexSpec) -> str:
+    """The weights as mustache: a leg without one gets 0; e0 makes a decimal of a whole number, the engine needs that."""
+    legs = (KEYWORD_LEG, *index.vectors)
+    return f"[{', '.join(f'<%{leg}%><%^{leg}%>0<%/{leg}%>e0' for leg in legs)}]"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from neuralshelf.errors import ServerError
-from neuralshelf.local.processes import choose_port, die_with_parent
+from neuralshelf.engine.ports import choose_port
 from neuralshelf.local.state import State
 
 START_TIMEOUT_SECONDS = 300.0
@@ -16,13 +16,13 @@ STOP_TIMEOUT_SECONDS = 15.0
 
 
 class ModelServer:
-    """One process of `neuralshelf.model_packages.server`.
+    """One process of `neuralshelf.model_packages.server`; it ends when we do, since it reads the end of its stdin.
 
     The constructor starts it and returns at once; `await_ready` waits until its models are loaded.
     """
 
     def __init__(self, state: State, *, host: str, cache: Path, region: str, log: Path) -> None:
-        self.port = choose_port(state.port("server"), host)
+        self.port = choose_port(None, state.port("server"))
         self._log = log
         words = ["--host", host, "--port", str(self.port), "--region", region]
         words += ["--credentials", str(state.keys_file), "--cache", str(cache), "--exit-with-parent"]
@@ -33,7 +33,6 @@ class ModelServer:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                preexec_fn=die_with_parent,
             )
         self._ready = threading.Event()
         threading.Thread(target=self._read, daemon=True).start()

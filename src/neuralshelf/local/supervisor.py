@@ -18,11 +18,11 @@ import uvicorn
 
 from neuralshelf.client import connect
 from neuralshelf.engine import open_engine
+from neuralshelf.engine.ports import choose_port
 from neuralshelf.errors import NeuralshelfError, ServerError
 from neuralshelf.gateway import create_gateway
 from neuralshelf.local import events
 from neuralshelf.local.model_server import ModelServer
-from neuralshelf.local.processes import choose_port
 from neuralshelf.local.state import Running, State
 from neuralshelf.provision.deployment import Deployment
 from neuralshelf.settings import Folders
@@ -67,7 +67,7 @@ def _run(deployment: Deployment, folders: Folders, state: State, cleanup: ExitSt
     environment = deployment.environment
     engine = open_engine(environment.cluster, folders)
     server: ModelServer | None = None
-    # Children are started from the main thread: the kernel ties their life to the thread that made them.
+    # The engine is started from the main thread: the kernel ties its life to the thread that made it.
     if environment.runtime.provider == "local" and environment.runtime.url is None:
         host = "127.0.0.1" if engine.host_address == "127.0.0.1" else "0.0.0.0"  # noqa: S104 - a container must reach it
         log = folders.state / "logs" / "server.log"
@@ -77,7 +77,7 @@ def _run(deployment: Deployment, folders: Folders, state: State, cleanup: ExitSt
     engine.start(events.progress)
     if server is not None:
         server.await_ready(events.progress)
-    page = cleanup.enter_context(_page(deployment, engine.url, folders, state))
+    page = cleanup.enter_context(_page(deployment, engine.url, state))
     runtime_url = f"http://{engine.host_address}:{server.port}" if server else environment.runtime.url
     running = Running(
         pid=os.getpid(),
@@ -97,9 +97,9 @@ def _run(deployment: Deployment, folders: Folders, state: State, cleanup: ExitSt
 
 
 @contextmanager
-def _page(deployment: Deployment, engine_url: str, folders: Folders, state: State) -> Iterator[str]:
+def _page(deployment: Deployment, engine_url: str, state: State) -> Iterator[str]:
     """Serve the search page in a thread; yields its address."""
-    port = choose_port(state.port("page"))
+    port = choose_port(None, state.port("page"))
     cluster = deployment.environment.cluster
     gateway = create_gateway(
         connect(cluster, engine_url),

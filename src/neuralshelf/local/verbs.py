@@ -10,6 +10,7 @@ from neuralshelf.errors import ConfigError, InputError
 from neuralshelf.ingestion.catalogue import Catalogue
 from neuralshelf.ingestion.ingest import WRITERS, Report, ingest
 from neuralshelf.local.stack import Stack
+from neuralshelf.pipelines.spec import IndexSpec
 from neuralshelf.provision.apply import apply
 from neuralshelf.provision.deployment import Deployment
 from neuralshelf.provision.observe import observe
@@ -39,7 +40,7 @@ def ingest_catalogue(stack: Stack, deployment: Deployment, path: Path, *, dry_ru
     key = f"{catalogue.folder.name}-{hashlib.sha256(str(catalogue.folder).encode()).hexdigest()[:8]}"
     if not dry_run:
         stack.state.add_picture_folder(key, catalogue.folder)
-    return ingest(client, index.name, catalogue, picture_field=index.picture_field, picture_key=key, dry_run=dry_run)
+    return ingest(client, index.name, catalogue, picture_field=_picture_field(index), picture_key=key, dry_run=dry_run)
 
 
 def evaluate_deployment(
@@ -47,7 +48,8 @@ def evaluate_deployment(
 ) -> dict[str, dict[str, float]]:
     """Measures of the sample catalogue, and of the judged sets below `data`, asked of the running engine."""
     index = deployment.config.index
-    vector, field = index.picture_vector, index.picture_field
+    vector = next((name for name, made_of in index.vectors.items() if made_of.image is not None), None)
+    field = _picture_field(index)
     if vector is None or field is None:
         raise ConfigError("the index has no picture vector", hint="add one under index.vectors in the configuration")
     client = connect(deployment.environment.cluster, stack.running().engine_url)
@@ -61,6 +63,10 @@ def evaluate_deployment(
     if not found:
         raise InputError("nothing to evaluate", hint="run in a clone with samples/, or give judged sets with --data")
     return found
+
+
+def _picture_field(index: IndexSpec) -> str | None:
+    return next(iter(index.images), None)
 
 
 def _tell(change: Change) -> None:

@@ -148,7 +148,7 @@ class Runtime:
     async def _handle(self, request: Request, dialect: Dialect, name: str) -> Response:
         request_id = str(uuid.uuid4())
         self._counters.add(requests=1)
-        body = Body(request.receive, request.headers.get("content-length"), self._memory, self._limits)
+        body = Body(request, self._memory, self._limits)
         refusal: Refusal | None = None
         try:
             return await self._invoke(request, dialect, name, body, request_id)

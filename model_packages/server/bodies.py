@@ -3,14 +3,15 @@
 import asyncio
 import contextlib
 import hashlib
+import time
 
-from starlette.requests import ClientDisconnect
-from starlette.types import Receive
+from starlette.requests import ClientDisconnect, Request
 
 from neuralshelf.model_packages.server.limits import Limits
 from neuralshelf.model_packages.server.refusals import BodyTooLarge, BodyTooSlow, Throttled
 
 _DISCARD_SECONDS = 5.0
+_SILENCE_SECONDS = 0.5
 
 
 class BodyMemory:
@@ -31,15 +32,13 @@ class BodyMemory:
 
 
 class Body:
-    """The body of one request.
+    """The body of one request."""
 
-    Args:
-        announced: the Content-Length header, if there is one.
-    """
-
-    def __init__(self, receive: Receive, announced: str | None, memory: BodyMemory, limits: Limits) -> None:
-        self._receive = receive
-        self._announced = int(announced) if announced and announced.isdecimal() else 0
+    def __init__(self, request: Request, memory: BodyMemory, limits: Limits) -> None:
+        self._receive = request.receive
+        self._announced = int(request.headers.get("content-length", "0"))
+        self._asked_first = "expect" in request.headers
+        self._begun = False
         self._memory = memory
         self._limits = limits
         self._complete = False
@@ -73,10 +72,15 @@ class Body:
         return bytes(content), digest.hexdigest()
 
     async def discard(self) -> None:
-        """Read on without keeping, for a few seconds: a client still sending would not see the refusal otherwise."""
+        """Read on without keeping, while bytes come and for a few seconds: a client still sending would not see the
+        refusal otherwise. One that asked first (`Expect: 100-continue`) is told at once instead.
+        """
+        if self._asked_first and not self._begun:
+            return
+        end = time.monotonic() + _DISCARD_SECONDS
         with contextlib.suppress(TimeoutError, ClientDisconnect):
-            async with asyncio.timeout(_DISCARD_SECONDS):
-                while not self._complete:
+            while not self._complete and time.monotonic() < end:
+                async with asyncio.timeout(_SILENCE_SECONDS):
                     await self._next()
 
     def release(self) -> None:
@@ -93,6 +97,7 @@ class Body:
             pass
 
     async def _next(self) -> bytes:
+        self._begun = True
         message = await self._receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect

@@ -103,7 +103,8 @@ class Running:
             "aws_secret_access_key": SECRET_KEY,
             "config": config,
         }
-        return boto3.Session().client(service, **(options | changes))
+        session: Any = boto3.Session()
+        return session.client(service, **(options | changes))
 
     def status(self) -> dict[str, Any]:
         """What `GET /` shows."""
@@ -188,3 +189,9 @@ def server(_serving: Serve) -> Running:
 def open_server(_serving: Serve) -> Running:
     """The shared server in container mode: nothing signed."""
     return _serving(signed=False)
+
+
+@pytest.fixture(scope="session")
+def toy() -> type[ToyEncoder]:
+    """The model class, for servers with a model of their own: `serve(multimodal=toy(seconds=0.1))`."""
+    return ToyEncoder

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -54,11 +55,12 @@ def test_the_signature_of_one_service_is_not_taken_by_the_other(server: Any) -> 
 @pytest.mark.parametrize("service", ["sagemaker-runtime", "bedrock-runtime"])
 def test_boto3_raises_awss_code(server: Any, service: str, change: dict[str, str], code: str) -> None:
     client = server.boto(service, **change)
+    if service == "sagemaker-runtime":
+        invoke = partial(client.invoke_endpoint, EndpointName="neuralshelf-clip", Body=b'{"inputText":"a"}')
+    else:
+        invoke = partial(client.invoke_model, modelId="amazon.titan-embed-image-v1", body=b'{"inputText":"a"}')
     with pytest.raises(ClientError) as caught:
-        if service == "sagemaker-runtime":
-            client.invoke_endpoint(EndpointName="neuralshelf-clip", Body=b'{"inputText":"a"}')
-        else:
-            client.invoke_model(modelId="amazon.titan-embed-image-v1", body=b'{"inputText":"a"}')
+        invoke()
     assert caught.value.response["Error"]["Code"] == code
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
 

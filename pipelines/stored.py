@@ -35,6 +35,6 @@ def _searched(index: IndexSpec, item: str) -> str:
 
 
 def _weights(index: IndexSpec) -> str:
-    """The weights as mustache: a leg without one gets 0; e0 makes a decimal of a whole number, the engine needs that."""
+    """The weights as mustache: 0 for a leg without one; e0 makes whole numbers the decimals that the engine wants."""
     legs = (KEYWORD_LEG, *index.vectors)
     return f"[{', '.join(f'<%{leg}%><%^{leg}%>0<%/{leg}%>e0' for leg in legs)}]"

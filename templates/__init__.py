@@ -7,8 +7,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
-def render(name: str, **values: Any) -> Any:
-    """The parsed JSON of the template `name` (such as `connectors/sagemaker-clip.json.j2`).
+def render(template: str, /, **values: Any) -> Any:
+    """The parsed JSON of `template` (such as `connectors/sagemaker-clip.json.j2`).
 
     Values enter JSON through the `tojson` filter only, so quotes and braces in them stay data.
 
@@ -16,7 +16,7 @@ def render(name: str, **values: Any) -> Any:
         jinja2.UndefinedError: the template needs a value that was not given.
         json.JSONDecodeError: the template did not render to JSON (a defect in the template).
     """
-    return json.loads(_environment().get_template(name).render(**values))
+    return json.loads(_environment().get_template(template).render(**values))
 
 
 def source(name: str) -> str:

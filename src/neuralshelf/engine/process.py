@@ -17,6 +17,7 @@ _TELLING = (
     re.compile(r"^Caused by: |bootstrap check failure|BindException|failed to obtain node lock", re.I),
     re.compile(r"^(Error|Exception|fatal)\b|^Invalid |^Unrecognized |\[ERROR\]|Exception: ", re.I),
 )
+_TELLS_NOTHING = re.compile(r"^\s*at |Program will exit|Could not create the Java Virtual Machine")
 
 
 class Child:
@@ -94,7 +95,7 @@ class Child:
 
 def telling_line(text: str) -> str:
     """The line of an engine's log that tells best why it ended; empty for an empty log."""
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("at ")]
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not _TELLS_NOTHING.search(line)]
     for pattern in _TELLING:
         for line in reversed(lines):
             if pattern.search(line):

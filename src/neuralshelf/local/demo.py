@@ -64,7 +64,7 @@ def curl(engine_url: str, index: str, template: str) -> str:
 def _pictures(catalogue: Path) -> tuple[Path, Path]:
     """A query picture that is no catalogue picture (another view) and one for the mixed query."""
     views = [json.loads(line) for line in catalogue.with_name("views.jsonl").read_text("utf-8").splitlines()]
-    chosen = {}
+    chosen: dict[str, Path] = {}
     for view in views:
         kind = view["id"].rsplit("-", 1)[0]
         chosen.setdefault(kind, catalogue.parent / view["image"])

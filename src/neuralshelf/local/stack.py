@@ -131,5 +131,8 @@ class Stack:
         config = deployment.environment.runtime
         if config.provider == "aws":
             return Runtime.from_config(config)
+        url = self.running().runtime_url
+        if url is None:
+            raise ServerError("no model server is up here", hint="neuralshelf down, then up")
         access, secret = self.state.keys()
-        return Runtime.from_config(config).at(self.running().runtime_url, access, SecretStr(secret))
+        return Runtime.from_config(config).at(url, access, SecretStr(secret))

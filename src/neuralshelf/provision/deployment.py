@@ -6,9 +6,9 @@ from pathlib import Path
 from pydantic import Field
 
 from neuralshelf import yamlfile
-from neuralshelf.connectors.resources import cluster_settings, connector_resources, model_group
+from neuralshelf.connectors.resources import cluster_settings, connector_resources, model_address, model_group
 from neuralshelf.connectors.runtime import Runtime
-from neuralshelf.connectors.spec import ConnectorSpec
+from neuralshelf.connectors.spec import ROLES, ConnectorSpec
 from neuralshelf.errors import ConfigError
 from neuralshelf.frozen import Frozen
 from neuralshelf.pipelines import pipeline_resources
@@ -51,6 +51,10 @@ class Deployment:
     def prefix(self) -> str:
         """`PROJECT-ENVIRONMENT`, the beginning of every name but the index's."""
         return f"{self.config.project}-{self.environment.name}"
+
+    def model_addresses(self, connector: str) -> tuple[str, ...]:
+        """Addresses of the models of one connector, one a role."""
+        return tuple(model_address(self.prefix, connector, role) for role in ROLES)
 
     def resources(self, runtime: Runtime) -> list[Resource]:
         """Everything the cluster must hold for this deployment, for models that answer at `runtime`."""

@@ -1,0 +1,84 @@
+"""A connector as a team writes it down: which kind of endpoint, which vector size, how patient."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from neuralshelf.frozen import Frozen
+
+Role = Literal["ingest", "search"]
+ROLES: tuple[Role, ...] = ("ingest", "search")
+"""Each endpoint has one connector and one model a role, so that a bulk never starves a query."""
+
+TITAN_DIMENSIONS = (256, 384, 1024)
+ENDPOINT = r"^[A-Za-z0-9](-*[A-Za-z0-9]){0,62}$"  # SageMaker's own rule for endpoint names
+
+
+class ClientTuning(Frozen):
+    """`client_config` of ML Commons, always written out: its defaults lose documents when an endpoint throttles.
+
+    Attributes:
+        max_connection: open connections per node; a request that waits over 10 s for one fails.
+        connection_timeout, read_timeout, retry_timeout: seconds.
+        max_retry_times: 3.6.0 retries only answers that carry AWS's throttling header.
+        retry_backoff: milliseconds before the first repetition; the policy is exponential with full jitter.
+    """
+
+    max_connection: int = Field(ge=1, le=1000)
+    connection_timeout: int = Field(ge=1, le=600)
+    read_timeout: int = Field(ge=1, le=600)
+    max_retry_times: int = Field(ge=0, le=20)
+    retry_timeout: int = Field(ge=1, le=600)
+    retry_backoff: int = Field(ge=1, le=60_000)
+
+
+INGEST_TUNING = ClientTuning(
+    max_connection=100, connection_timeout=10, read_timeout=60, max_retry_times=5, retry_timeout=60, retry_backoff=200
+)
+SEARCH_TUNING = ClientTuning(
+    max_connection=50, connection_timeout=3, read_timeout=10, max_retry_times=1, retry_timeout=5, retry_backoff=50
+)
+
+
+class _Connector(Frozen):
+    ingest: ClientTuning = INGEST_TUNING
+    search: ClientTuning = SEARCH_TUNING
+
+    def tuning(self, role: Role) -> ClientTuning:
+        """How patient the connector of `role` is."""
+        return self.ingest if role == "ingest" else self.search
+
+
+class SageMakerClip(_Connector):
+    """A SageMaker endpoint that takes text, a picture, or both, in the shape of Titan Multimodal."""
+
+    kind: Literal["sagemaker-clip"]
+    endpoint: str = Field(pattern=ENDPOINT)
+    dimension: int = Field(ge=1, le=16_000)
+
+
+class SageMakerText(_Connector):
+    """A SageMaker endpoint that takes a list of texts and answers a list of vectors."""
+
+    kind: Literal["sagemaker-text"]
+    endpoint: str = Field(pattern=ENDPOINT)
+    dimension: int = Field(ge=1, le=16_000)
+    batch_size: int = Field(default=16, ge=1, le=256)
+
+
+class BedrockTitanMultimodal(_Connector):
+    """Amazon Titan Multimodal Embeddings on Bedrock: text, a picture, or both."""
+
+    kind: Literal["bedrock-titan-multimodal"]
+    model_id: str = Field(default="amazon.titan-embed-image-v1", pattern=r"^[A-Za-z0-9.:/-]{1,2048}$")
+    dimension: int = 1024
+
+    @model_validator(mode="after")
+    def _dimension_is_offered(self) -> Self:
+        if self.dimension not in TITAN_DIMENSIONS:
+            offered = ", ".join(map(str, TITAN_DIMENSIONS))
+            raise ValueError(f"dimension {self.dimension} is not one that {self.model_id} gives ({offered})")
+        return self
+
+
+ConnectorSpec = Annotated[SageMakerClip | SageMakerText | BedrockTitanMultimodal, Field(discriminator="kind")]

@@ -18,7 +18,7 @@ def index_resource(
     ingest_pipeline: str,
     search_pipeline: str,
 ) -> Resource:
-    """The index NAME-1 with the alias NAME and both pipelines as its defaults.
+    """The index NAME-VERSION with the alias NAME and both pipelines as its defaults.
 
     Keyword fields of the keyword leg get a sub-field `text`, since a search's words seldom are a whole value.
     """

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from neuralshelf.connectors.spec import ConnectorSpec
+from neuralshelf.connectors.resources import model_name
+from neuralshelf.connectors.spec import ConnectorSpec, SageMakerText
 from neuralshelf.pipelines.spec import IndexSpec
 from neuralshelf.resource import Kind, Resource, ref
 from neuralshelf.templates import render
@@ -23,7 +24,7 @@ def ingest_pipeline(index: IndexSpec, connectors: Mapping[str, ConnectorSpec], *
         "pipelines/ingest.json.j2",
         index=index,
         texts=tuple(dict.fromkeys(field for vector in index.vectors.values() for field in vector.text)),
-        models={name: ref(Kind.MODEL, f"{prefix}-{v.connector}-ingest") for name, v in index.vectors.items()},
+        models={n: ref(Kind.MODEL, model_name(prefix, v.connector, "ingest")) for n, v in index.vectors.items()},
         batches={name: _batch(connectors[v.connector]) for name, v in index.vectors.items()},
         helpers=[*(f"{name}_text" for name, v in index.vectors.items() if v.text), *index.images],
     )
@@ -32,4 +33,4 @@ def ingest_pipeline(index: IndexSpec, connectors: Mapping[str, ConnectorSpec], *
 
 def _batch(connector: ConnectorSpec) -> int | None:
     """Texts a call, for models that take a list; None for those that take a text and a picture."""
-    return connector.batch_size if connector.kind == "sagemaker-text" else None
+    return connector.batch_size if isinstance(connector, SageMakerText) else None

@@ -1,5 +1,6 @@
 """The search pipeline: OpenSearch embeds queries and makes the scores of legs comparable."""
 
+from neuralshelf.connectors.resources import model_name
 from neuralshelf.pipelines.spec import KEYWORD_LEG, IndexSpec, SearchSpec
 from neuralshelf.resource import Kind, Resource, ref
 from neuralshelf.templates import render
@@ -12,7 +13,7 @@ def search_pipeline_name(index: IndexSpec, prefix: str) -> str:
 
 def search_models(index: IndexSpec, prefix: str) -> dict[str, str]:
     """Vector field -> placeholder for the id of the model that embeds queries for it."""
-    return {name: ref(Kind.MODEL, f"{prefix}-{vector.connector}-search") for name, vector in index.vectors.items()}
+    return {n: ref(Kind.MODEL, model_name(prefix, v.connector, "search")) for n, v in index.vectors.items()}
 
 
 def search_pipeline(index: IndexSpec, search: SearchSpec, *, prefix: str) -> Resource:

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from neuralshelf.connectors.spec import ConnectorSpec
+from neuralshelf.connectors.spec import ConnectorSpec, SageMakerText
 from neuralshelf.frozen import Frozen
 
 FieldType = Literal["text", "keyword", "float", "integer", "boolean"]
@@ -47,12 +47,14 @@ class IndexSpec(Frozen):
     """The index behind the alias `name`: its fields and its vectors.
 
     Attributes:
-        name: the alias that people search; the first index behind it is `name`-1.
+        name: the alias that people search; the index behind it is `name`-`version`.
+        version: the next number makes a new index, as new vectors or other field types need one.
         fields: field -> OpenSearch type. The mapping is closed: a document with another field is refused.
         vectors: vector field -> what it is made of.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,60}$")
+    version: int = Field(default=1, ge=1)
     fields: dict[str, FieldType] = Field(min_length=1)
     vectors: dict[str, VectorSpec] = Field(min_length=1, max_length=MAX_LEGS - 1)
 
@@ -84,8 +86,8 @@ class IndexSpec(Frozen):
 
     @property
     def physical_name(self) -> str:
-        """The first index behind the alias."""
-        return f"{self.name}-1"
+        """The index behind the alias."""
+        return f"{self.name}-{self.version}"
 
 
 class SearchSpec(Frozen):
@@ -131,6 +133,22 @@ class SearchSpec(Frozen):
         """Id of the stored template that needs no model: `product-search` -> `product-keyword-search`."""
         return f"{self.template.removesuffix('-search')}-keyword-search"
 
+    def weights_at(self, vector_weight: float) -> dict[str, float]:
+        """Weights for a slider: `vector_weight` (0 to 1) to the vectors, in their own proportions, the rest to words.
+
+        Raises:
+            ValueError: `vector_weight` is not from 0 to 1.
+        """
+        if not 0 <= vector_weight <= 1:
+            raise ValueError(f"vector_weight is {vector_weight}, must be from 0 to 1")
+        vectors = {leg: weight for leg, weight in self.weights.items() if leg != KEYWORD_LEG}
+        total = sum(vectors.values())
+        shares = {leg: weight / total if total else 1 / len(vectors) for leg, weight in vectors.items()}
+        # Three decimals: smaller numbers get an exponent of their own in mustache, which a decimal there can't have.
+        return {KEYWORD_LEG: round(1 - vector_weight, 3)} | {
+            leg: round(vector_weight * share, 3) for leg, share in shares.items()
+        }
+
     @property
     def keyword_fields(self) -> tuple[str, ...]:
         """Fields of the keyword leg without their boosts."""
@@ -148,7 +166,7 @@ def check(index: IndexSpec, search: SearchSpec, connectors: Mapping[str, Connect
         connector = connectors.get(vector.connector)
         if connector is None:
             raise ValueError(f"{at}.connector: no connector {vector.connector!r}; there are {_listed(connectors)}")
-        if vector.image is not None and connector.kind == "sagemaker-text":
+        if vector.image is not None and isinstance(connector, SageMakerText):
             raise ValueError(f"{at}.image: connector {vector.connector!r} ({connector.kind}) takes text only")
     legs = (KEYWORD_LEG, *index.vectors)
     if set(search.weights) != set(legs):

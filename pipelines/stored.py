@@ -12,7 +12,7 @@ def search_templates(index: IndexSpec, search: SearchSpec, *, prefix: str) -> li
         "index": index,
         "search": search,
         "filters": search.filters,
-        "hidden": list(index.vectors),
+        "hidden": [*index.vectors, *(f"{name}_of" for name, vector in index.vectors.items() if vector.joint)],
         "keyword_fields": [_searched(index, item) for item in search.keyword],
         "pictured": [name for name, vector in index.vectors.items() if vector.image is not None],
         "models": search_models(index, prefix),

@@ -1,0 +1,163 @@
+"""Index and search of neuralshelf.yaml: what is right, and one line for each thing that is wrong."""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from neuralshelf.errors import ConfigError
+from neuralshelf.pipelines import pipeline_resources
+from neuralshelf.pipelines.spec import SearchSpec
+from neuralshelf.provision.deployment import Config
+from neuralshelf.resource import Kind, Resource
+from neuralshelf.settings import VectorStore
+
+SHOP: dict[str, Any] = {
+    "project": "shop",
+    "connectors": {
+        "text": {"kind": "sagemaker-text", "endpoint": "minilm", "dimension": 384},
+        "picture": {"kind": "sagemaker-clip", "endpoint": "clip", "dimension": 512},
+    },
+    "index": {
+        "name": "products",
+        "fields": {"title": "text", "brand": "keyword", "price": "float"},
+        "vectors": {
+            "text_vector": {"connector": "text", "text": ["title", "brand"]},
+            "image_vector": {"connector": "picture", "image": "image"},
+        },
+    },
+    "search": {
+        "keyword": ["title^3", "brand"],
+        "weights": {"keyword": 0.2, "text_vector": 0.3, "image_vector": 0.5},
+        "filters": ["brand", "price"],
+    },
+}
+
+
+def shop(path: str = "", value: Any = None) -> dict[str, Any]:
+    """The shop with the key at the dotted `path` set."""
+    config = deepcopy(SHOP)
+    if path:
+        *parents, last = path.split(".")
+        node = config
+        for key in parents:
+            node = node[key]
+        node[last] = value
+    return config
+
+
+def resources(config: dict[str, Any]) -> list[Resource]:
+    parsed = Config.parse(config, "shop.yaml")
+    return pipeline_resources(parsed.index, parsed.search, parsed.connectors, store=VectorStore(), prefix="shop-test")
+
+
+def body(config: dict[str, Any], kind: Kind) -> Any:
+    return next(resource.body for resource in resources(config) if resource.kind is kind)
+
+
+def test_a_shop_is_an_index_two_pipelines_and_two_templates() -> None:
+    assert [resource.address for resource in resources(shop())] == [
+        "ingest-pipeline/shop-test-products-ingest",
+        "search-pipeline/shop-test-products-search",
+        "index/products-1",
+        "search-template/product-search",
+        "search-template/product-keyword-search",
+    ]
+
+
+def test_documents_and_queries_are_embedded_by_models_of_their_own() -> None:
+    ingest, search = resources(shop())[:2]
+    assert ingest.depends_on == ("model/shop-test-picture-ingest", "model/shop-test-text-ingest")
+    assert search.depends_on == ("model/shop-test-picture-search", "model/shop-test-text-search")
+
+
+def test_vectors_are_as_long_as_their_connectors_say() -> None:
+    properties = body(shop("connectors.picture.dimension", 1024), Kind.INDEX)["mappings"]["properties"]
+    assert properties["image_vector"]["dimension"] == 1024
+    assert properties["text_vector"]["dimension"] == 384
+
+
+def test_nothing_is_excluded_from_the_stored_source_since_updates_would_lose_it() -> None:
+    assert "_source" not in body(shop(), Kind.INDEX)["mappings"]
+
+
+def test_weights_of_zero_and_one_are_written_as_decimals() -> None:
+    config = shop("search.weights", {"keyword": 0, "text_vector": 0, "image_vector": 1})
+    processor = body(config, Kind.SEARCH_PIPELINE)["phase_results_processors"][0]["normalization-processor"]
+    weights = processor["combination"]["parameters"]["weights"]
+    assert weights == [0.0, 0.0, 1.0]
+    assert all(isinstance(weight, float) for weight in weights)
+
+
+def test_another_version_is_another_index_behind_the_same_alias() -> None:
+    index = next(r for r in resources(shop("index.version", 2)) if r.kind is Kind.INDEX)
+    assert index.name == "products-2"
+    assert list(index.body["aliases"]) == ["products"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("index.nme", "x", "shop.yaml: unknown key 'index.nme'; next: did you mean 'name'?"),
+        ("index.name", "Products", "index.name: String should match pattern"),
+        ("index.version", 0, "index.version: Input should be greater than or equal to 1"),
+        ("index.fields.price", "double", "index.fields.price: Input should be 'text'"),
+        ("index.fields.Price", "float", "field name 'Price' must be small letters"),
+        ("index.fields.text_vector", "text", "vectors.text_vector: the name is taken"),
+        ("index.fields.image", "keyword", "vectors.image_vector.image: 'image' is a field that is kept"),
+        ("index.vectors", {}, "index.vectors: Dictionary should have at least 1 item"),
+        ("index.vectors.text", {"connector": "text", "text": ["title"]}, "vectors.text: the name is taken"),
+        ("index.vectors.text_vector.text", ["price"], "vectors.text_vector.text: 'price' is no text or keyword"),
+        ("index.vectors.text_vector.text", "title", "index.vectors.text_vector.text: Input should be a valid tuple"),
+        ("index.vectors.text_vector.text", [], "a vector needs text: [FIELD, …], image: FIELD, or both"),
+        ("index.vectors.text_vector.connector", "txt", "index.vectors.text_vector.connector: no connector 'txt'"),
+        ("index.vectors.text_vector.image", "photo", "connector 'text' (sagemaker-text) takes text only"),
+        ("search.weights.keyword", 0.3, "weights sum to 1.1, must be 1"),
+        ("search.weights.keyword", -0.2, "weight of keyword is -0.2, must be from 0 to 1"),
+        ("search.weights.keyword", "0.2", "search.weights.keyword: Input should be a valid number"),
+        ("search.weights", {"keyword": 0.5, "text_vector": 0.5}, "search.weights: give one for each of keyword, text_"),
+        ("search.keyword", ["title^x"], "'title^x' is no field with an optional boost"),
+        ("search.keyword", ["headline"], "search.keyword: 'headline' is no text or keyword field"),
+        ("search.filters", ["title"], "search.filters: 'title' is no keyword or number field"),
+        ("search.combination", "zscore", "search.combination: Input should be 'min_max', 'l2' or 'rrf'"),
+        ("search.template", "products", "search.template: String should match pattern"),
+        ("search.k", 0, "search.k: Input should be greater than or equal to 1"),
+    ],
+)
+def test_a_wrong_value_is_one_line_that_names_it(path: str, value: Any, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        resources(shop(path, value))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_hybrid_query_never_gets_more_legs_than_the_engine_takes() -> None:
+    vectors = {f"vector_{n}": {"connector": "text", "text": ["title"]} for n in range(5)}
+    with pytest.raises(ConfigError, match="at most 4 items"):
+        resources(shop("index.vectors", vectors))
+
+
+def test_a_filter_may_not_shadow_a_parameter_of_the_template() -> None:
+    config = shop("index.fields.size", "keyword")
+    config["search"]["filters"] = ["size"]
+    with pytest.raises(ConfigError, match="'size' is a parameter of the search template already"):
+        resources(config)
+
+
+def test_a_slider_splits_words_against_vectors_in_the_vectors_own_proportions() -> None:
+    search = SearchSpec.parse(SHOP["search"], "shop.yaml")
+    assert search.weights_at(0.8) == {"keyword": 0.2, "text_vector": 0.3, "image_vector": 0.5}
+    assert search.weights_at(0) == {"keyword": 1, "text_vector": 0, "image_vector": 0}
+    with pytest.raises(ValueError, match="must be from 0 to 1"):
+        search.weights_at(1.5)
+
+
+def test_a_slider_shares_evenly_where_the_vectors_have_no_weight() -> None:
+    search = SearchSpec.parse(
+        SHOP["search"] | {"weights": {"keyword": 1, "text_vector": 0, "image_vector": 0}}, "shop.yaml"
+    )
+    assert search.weights_at(0.5) == {"keyword": 0.5, "text_vector": 0.25, "image_vector": 0.25}
+
+
+def test_the_keyword_template_is_named_after_the_other() -> None:
+    assert SearchSpec.parse(SHOP["search"] | {"template": "wine-search"}, "f").keyword_template == "wine-keyword-search"

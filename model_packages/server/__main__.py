@@ -50,7 +50,13 @@ def main(arguments: Sequence[str] | None = None, load: Loader | None = None) -> 
         opened = bound_socket(options.host, options.port)
     except (CredentialsError, PortError) as error:
         return _fail(_start_failure(error, options))
-    limits = replace(Limits(), max_batch=options.max_batch, max_connections=options.max_connections)
+    limits = replace(
+        Limits(),
+        max_batch=options.max_batch,
+        max_queue=options.max_queue,
+        max_texts=min(Limits.max_texts, options.max_queue),
+        max_connections=options.max_connections,
+    )
     try:
         endpoints = (load or load_models)(options.cache)
         app = create_app(
@@ -189,6 +195,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cache", type=Path, required=True, metavar="DIR", help="where built model parts are kept")
     parser.add_argument("--region", default="us-east-1", help="region of signatures (default: %(default)s)")
     parser.add_argument("--max-batch", type=int, default=Limits.max_batch, help="samples a batch; 1 = no batching")
+    parser.add_argument(
+        "--max-queue", type=int, default=Limits.max_queue, help="samples that may wait; default: %(default)s"
+    )
     parser.add_argument("--max-connections", type=int, default=Limits.max_connections, help="default: %(default)s")
     parser.add_argument("--exit-with-parent", action="store_true", help="end when stdin closes")
     parser.add_argument("--log-json", action="store_true", help="log as JSON lines")

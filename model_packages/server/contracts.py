@@ -111,12 +111,12 @@ class Multimodal:
         return self.dimensions
 
     def request_schema(self, encoder: Encoder) -> Schema:
-        length: Schema = {"type": "integer", "enum": list(self.dimensions)}
+        length: Schema = {"type": ["integer", "null"], "enum": [*self.dimensions, None]}
         properties: Schema = {
-            "inputText": {"type": "string", "minLength": 1},
-            "inputImage": {"type": "string", "contentEncoding": "base64", "minLength": 1},
+            "inputText": {"type": ["string", "null"], "minLength": 1},
+            "inputImage": {"type": ["string", "null"], "contentEncoding": "base64", "minLength": 1},
             "embeddingConfig": {
-                "type": "object",
+                "type": ["object", "null"],
                 "properties": {"outputEmbeddingLength": length},
                 "additionalProperties": False,
             },

@@ -1,0 +1,24 @@
+"""The server's own command line with the toy model behind it: `python toy_process.py --port 0 --cache DIR ...`.
+
+TOY_SECONDS in the environment makes the model that slow.
+"""
+
+import os
+import runpy
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from neuralshelf.model_packages.server.__main__ import main
+from neuralshelf.model_packages.server.endpoints import Endpoint, standard_endpoints
+
+ToyEncoder = runpy.run_path(str(Path(__file__).with_name("conftest.py")))["ToyEncoder"]
+
+
+def toys(_cache: Path) -> Mapping[str, Endpoint]:
+    text = ToyEncoder(name="toy-text", dimensions=(384,), default_dimension=384)
+    return standard_endpoints(ToyEncoder(seconds=float(os.environ.get("TOY_SECONDS", "0"))), text)
+
+
+if __name__ == "__main__":
+    sys.exit(main(load=toys))

@@ -1,1 +1,1 @@
-"""The sample catalogue: products of our own, modelled and rendered by this folder. Not part of the installed package."""
+"""The sample catalogue: products of our own, modelled and rendered by this folder (see README.md)."""

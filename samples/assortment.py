@@ -8,7 +8,6 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from samples.geometry import Part
 from samples.kinds import BUILDERS, Design
@@ -77,8 +76,8 @@ def kinds() -> tuple[Kind, ...]:
     )
 
 
-#: Finishes without a coat of paint, and the colours such products have (a yellow metal is brass).
-BARE = {"wood": {"brown"}, "metal": {"gray", "yellow"}}
+#: Finishes without a coat of paint, and the colours such products have.
+BARE = {"wood": {"brown"}, "metal": {"gray"}, "brass": {"yellow"}}
 
 
 def materials_for(kind: Kind, colour: str) -> list[str]:
@@ -87,6 +86,7 @@ def materials_for(kind: Kind, colour: str) -> list[str]:
     return sorted(bare or [name for name, finish in kind.materials.items() if finish not in BARE])
 
 
+#: Kinds that would look squashed if stretched.
 ROUND = {"basketball", "soccer ball", "tennis ball", "wall clock"}
 
 
@@ -97,7 +97,7 @@ def product(kind: Kind, variant: int) -> Product:
     colour = kind.colours[variant % len(kind.colours)]
     material = chance.choice(materials_for(kind, colour))
     shade = SHADES[colour][variant // len(kind.colours) % len(SHADES[colour])]
-    body = Material(cast(Finish, kind.materials[material]), linear(shade))
+    body = Material(kind.materials[material], linear(shade))
     shape = (variant + variant // len(kind.colours)) % 4
     design = Design(colour, body, shape, seed=chance.randrange(2**31))
     width, height = chance.uniform(0.94, 1.06), chance.uniform(0.92, 1.1)

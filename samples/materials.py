@@ -7,7 +7,7 @@ from typing import Literal
 
 Rgb = tuple[float, float, float]
 Finish = Literal[
-    "ceramic", "chrome", "enamel", "fabric", "flame", "fuzz", "glass", "glow", "iron", "leaf", "leather", "lens",
+    "brass", "ceramic", "enamel", "fabric", "flame", "fuzz", "glass", "glow", "iron", "leaf", "leather", "lens",
     "liquid", "matte", "metal", "paint", "pebble", "plastic", "shade", "tinted", "wax", "wicker", "wood",
 ]  # fmt: skip
 

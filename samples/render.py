@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import bpy
+import bpy  # type: ignore[import-not-found]
 import numpy as np
-from mathutils import Vector
+from mathutils import Vector  # type: ignore[import-not-found]
 
 from samples.assortment import Product, products
 from samples.catalogue import has_query_views
@@ -159,7 +159,7 @@ def render(product: Product, view: View, file: Path) -> None:
 
 
 def without_remarks(jpeg: bytes) -> bytes:
-    """The JPEG without comments and application data: Blender's hold times, which would make every run's file differ."""
+    """The JPEG without comments and application data: Blender's differ in every run."""
     out, at = jpeg[:2], 2
     while jpeg[at + 1] != 0xDA:  # start of scan: the picture itself
         end = at + 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
@@ -174,7 +174,7 @@ def quiet() -> Iterator[None]:
     """Blender writes to file descriptor 1 past Python."""
     sys.stdout.flush()
     kept = os.dup(1)
-    with open(os.devnull, "wb") as nowhere:
+    with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), 1)
     try:
         yield

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import bpy
+import bpy  # type: ignore[import-not-found]
 
 from samples.materials import Material
 
 ROUGHNESS = {
-    "ceramic": 0.18, "chrome": 0.1, "enamel": 0.25, "fabric": 0.9, "flame": 0.5, "fuzz": 1.0, "glass": 0.0, "glow": 0.5,
-    "iron": 0.5, "leaf": 0.45, "leather": 0.42, "lens": 0.12, "liquid": 0.02, "matte": 0.75, "metal": 0.3, "paint": 0.4,
-    "pebble": 0.5, "plastic": 0.32, "shade": 0.9, "tinted": 0.05, "wax": 0.45, "wicker": 0.65, "wood": 0.42,
+    "brass": 0.25, "ceramic": 0.18, "enamel": 0.25, "fabric": 0.9, "flame": 0.5, "fuzz": 1.0, "glass": 0.0,
+    "glow": 0.5, "iron": 0.5, "leaf": 0.45, "leather": 0.42, "lens": 0.12, "liquid": 0.02, "matte": 0.75, "metal": 0.3,
+    "paint": 0.4, "pebble": 0.5, "plastic": 0.32, "shade": 0.9, "tinted": 0.05, "wax": 0.45, "wicker": 0.65, "wood": 0.42,
 }  # fmt: skip
 Rgb = tuple[float, float, float]
 
@@ -89,7 +89,7 @@ def shader(of: Material, longest_axis: int) -> Any:
     match of.finish:
         case "ceramic" | "enamel":
             s.set(Coat_Weight=0.15 if dark else 0.6, Coat_Roughness=0.06)
-        case "metal" | "chrome":
+        case "metal" | "brass":
             s.set(Metallic=1.0)
         case "iron":
             s.set(Metallic=0.7)

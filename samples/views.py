@@ -57,9 +57,10 @@ class View:
 
 
 def backdrop(product: Product) -> str:
-    """Near white (sRGB hex), or grey where a near-white one would swallow the product."""
-    pale = product.colour in LIGHT_PRODUCTS or product.kind.noun in CLEAR_KINDS
-    return "c4c6c9" if pale else "f4f4f4"
+    """Near white (sRGB hex), or grey where a near-white one would swallow the product or its glass."""
+    if product.colour in LIGHT_PRODUCTS:
+        return "c4c6c9"
+    return "e4e5e6" if product.kind.noun in CLEAR_KINDS else "f4f4f4"
 
 
 def catalogue_view(product: Product) -> View:

@@ -56,9 +56,7 @@ class Mesh:
 
     def welded(self, tolerance: float = 1e-5) -> Mesh:
         """With vertices that fall into the same cell of `tolerance` made one, and no collapsed faces."""
-        _, first, cell = np.unique(
-            np.round(self.vertices / tolerance), axis=0, return_index=True, return_inverse=True
-        )
+        _, first, cell = np.unique(np.round(self.vertices / tolerance), axis=0, return_index=True, return_inverse=True)
         faces = cell.ravel()[self.faces]
         apart = (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 2] != faces[:, 0])
         return Mesh(self.vertices[first], faces[apart])

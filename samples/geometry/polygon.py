@@ -24,12 +24,15 @@ def triangulate(corners: Points) -> Faces:
     if signed_area(corners) < 0:
         left.reverse()
     triangles = []
+    at = 0  # going on round the outline, rather than from its start, leaves no slivers for the end
     while len(left) > 3:
-        ear = next((k for k in range(len(left)) if _is_ear(corners, left, k)), None)
+        tries = [(at + step) % len(left) for step in range(len(left))]
+        ear = next((k for k in tries if _is_ear(corners, left, k)), None)
         if ear is None:
             raise ValueError("the polygon has no ear left: does it cross itself?")
         triangles.append((left[ear - 1], left[ear], left[(ear + 1) % len(left)]))
         left.pop(ear)
+        at = ear + 1
     return np.array([*triangles, tuple(left)])
 
 

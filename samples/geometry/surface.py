@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -24,9 +24,7 @@ def grid(points: Points, *, wrap_rows: bool = False, wrap_columns: bool = False)
     return Mesh(points.reshape(-1, 3), faces).solid_faces()
 
 
-def lathe(
-    profile: Profile, segments: int = 72, ripple: Callable[[Points, Points], Points] | None = None
-) -> Mesh:
+def lathe(profile: Profile, segments: int = 72, ripple: Callable[[Points, Points], Points] | None = None) -> Mesh:
     """`profile` of (radius, height) turned about z; `ripple(angle, height)` gives a factor for the radius."""
     points = np.asarray(profile, float)
     turn = np.linspace(0, 2 * np.pi, segments, endpoint=False)[:, None]
@@ -54,7 +52,7 @@ def _frames(path: Points, *, closed: bool) -> tuple[Points, Points]:
 
 
 def tube(
-    path: Profile, radius: float | Profile | Points, sides: int = 16, *, closed: bool = False, flat: float = 1.0
+    path: Profile, radius: float | Sequence[float] | Points, sides: int = 16, *, closed: bool = False, flat: float = 1.0
 ) -> Mesh:
     """A round tube along `path` (n, 3), capped unless `closed`; `radius` one or n values, `flat` widens one axis."""
     points = np.asarray(path, float)
@@ -112,7 +110,9 @@ def _puffed(points: Points, half: Points, puff: float) -> Points:
 def ellipsoid(radii: tuple[float, float, float], steps: int = 48) -> Mesh:
     """An ellipsoid about the origin with 2 * `steps` meridians."""
     east, north = np.meshgrid(
-        np.linspace(-np.pi, np.pi, 2 * steps, endpoint=False), np.linspace(-np.pi / 2, np.pi / 2, steps + 1), indexing="ij"
+        np.linspace(-np.pi, np.pi, 2 * steps, endpoint=False),
+        np.linspace(-np.pi / 2, np.pi / 2, steps + 1),
+        indexing="ij",
     )
     points = np.stack([np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)], axis=-1)
     return grid(points * np.asarray(radii, float), wrap_rows=True)

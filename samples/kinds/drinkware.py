@@ -109,7 +109,7 @@ def beer_glass(design: Design) -> list[Part]:
     straight = design.shape == 1
     knots = design.pick(
         [(0, 0), (0.34, 0), (0.36, 0.04), (0.42, 0.6), (0.5, 1.3), (0.53, 1.75)],
-        [(0, 0), (0.4, 0), (0.42, 0.05), (0.42, 1.5)],
+        [(0, 0), (0.4, 0), (0.42, 0.05), *((0.42, 0.1 * k) for k in range(1, 16))],
         [(0, 0), (0.34, 0), (0.36, 0.05), (0.34, 0.3), (0.46, 0.9), (0.5, 1.3), (0.44, 1.75)],
         [(0, 0), (0.36, 0), (0.37, 0.04), (0.4, 0.8), (0.55, 1.2), (0.5, 1.7)],
     )
@@ -146,7 +146,7 @@ def water_bottle(design: Design) -> list[Part]:
     turn = np.linspace(0, np.pi, 20)
     loop = np.column_stack([0.2 * np.cos(turn), 0 * turn, height + 0.65 + 0.2 * np.sin(turn)])
     black = material("plastic", "black")
-    upper = curve(shoulder, 6) + [0, height]
+    upper = curve(shoulder, 6) + np.array([0, height])
     return [
         Part(lathe(np.vstack([lower, upper])), design.body),
         Part(lathe(fillet(cap, 0.03), 60).moved(0, 0, height), black if design.colour != "black" else design.body),

@@ -78,7 +78,9 @@ def bookcase(design: Design) -> list[Part]:
     width, height, shelves = design.pick((1.3, 2.2, 5), (1.6, 2.0, 4), (1.1, 2.3, 5), (1.5, 2.2, 5))
     depth = 0.4
     levels = np.linspace(0.08, height - 0.03, shelves + 1)
-    parts = [Part(rounded_box((0.06, depth, height), 0.01).moved(x, 0, height / 2), wood) for x in (-width / 2, width / 2)]
+    parts = [
+        Part(rounded_box((0.06, depth, height), 0.01).moved(x, 0, height / 2), wood) for x in (-width / 2, width / 2)
+    ]
     parts.append(Part(rounded_box((width, 0.02, height), 0.005).moved(0, depth / 2 - 0.01, height / 2), wood))
     parts += [Part(rounded_box((width, depth, 0.05), 0.01).moved(0, 0, z), wood) for z in levels]
     for level in levels[:-1]:
@@ -157,6 +159,8 @@ def filing_cabinet(design: Design) -> list[Part]:
         parts.append(Part(rounded_box((width - 0.07, 0.05, 0.46), 0.012).moved(0, -0.485, z), design.body))
         parts.append(Part(rounded_box((0.24, 0.05, 0.045), 0.015).moved(0, -0.53, z + 0.02), STEEL))
         parts.append(Part(rounded_box((0.2, 0.012, 0.09), 0.004).moved(0, -0.515, z + 0.13), STEEL))
-        parts.append(Part(rounded_box((0.17, 0.012, 0.06), 0.002).moved(0, -0.521, z + 0.13), material("matte", "paper")))
+        parts.append(
+            Part(rounded_box((0.17, 0.012, 0.06), 0.002).moved(0, -0.521, z + 0.13), material("matte", "paper"))
+        )
     lock = ellipsoid((0.03, 0.02, 0.03), 12).moved(width / 2 - 0.1, -0.51, height - 0.06)
     return [*parts, Part(lock, STEEL)]

@@ -20,7 +20,14 @@ def birdhouse(design: Design) -> list[Part]:
     slope = (ridge - eaves) / half
     reach = half + over
     low = ridge - slope * reach
-    roof = [(-reach, low), (0, ridge), (reach, low), (reach, low + 1.4 * thick), (0, ridge + 1.4 * thick), (-reach, low + 1.4 * thick)]
+    roof = [
+        (-reach, low),
+        (0, ridge),
+        (reach, low),
+        (reach, low + 1.4 * thick),
+        (0, ridge + 1.4 * thick),
+        (-reach, low + 1.4 * thick),
+    ]
     roof_wood = material("wood", "dark wood") if design.colour != "brown" else material("wood", "tan")
     perch = tube([(0, -depth / 2 + 0.05, eaves * 0.45), (0, -depth / 2 - 0.24, eaves * 0.45)], 0.035, 14)
     return [

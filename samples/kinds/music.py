@@ -36,7 +36,17 @@ def acoustic_guitar(design: Design) -> list[Part]:
     """Upright, facing the viewer; the top and sides carry the colour."""
     waist = design.pick(0.46, 0.5, 0.42, 0.48)
     half = curve(
-        [(0, 0), (0.4, 0.02), (0.7, 0.28), (0.72, 0.6), (waist + 0.03, 1.0), (0.54, 1.4), (0.42, 1.68), (0.1, 1.8), (0, 1.8)],
+        [
+            (0, 0),
+            (0.36, 0.04),
+            (0.7, 0.28),
+            (0.72, 0.6),
+            (waist + 0.03, 1.0),
+            (0.54, 1.4),
+            (0.42, 1.68),
+            (0.1, 1.8),
+            (0, 1.81),
+        ],
         6,
     )
     outline = np.vstack([half, (half * [-1, 1])[::-1][1:-1]])

@@ -20,7 +20,9 @@ def icosahedron() -> Points:
 def face_centres(corners: Points) -> Points:
     """(20, 3) unit centres of an icosahedron's faces: where a football's hexagons sit."""
     near = np.abs(corners @ corners.T - 0.447) < 0.01
-    triples = [(i, j, k) for i in range(12) for j in range(i) for k in range(j) if near[i, j] and near[i, k] and near[j, k]]
+    triples = [
+        (i, j, k) for i in range(12) for j in range(i) for k in range(j) if near[i, j] and near[i, k] and near[j, k]
+    ]
     centres = np.array([corners[list(triple)].sum(0) for triple in triples])
     return np.asarray(centres / np.linalg.norm(centres, axis=1, keepdims=True))
 

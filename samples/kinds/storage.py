@@ -24,7 +24,12 @@ def storage_chest(design: Design) -> list[Part]:
         parts.append(lengthwise(np.vstack([lid * 1.04, lid[::-1] * 0.9]), 0.08, fittings, x))
     parts.append(Part(rounded_box((0.24, 0.06, 0.26), 0.02).moved(0, -0.53, 0.68), BRASS))
     for side in (-1, 1):
-        handle = [(side * x, y, z) for x, y, z in ((0.82, -0.2, 0.5), (0.92, -0.15, 0.42), (0.92, 0.15, 0.42), (0.82, 0.2, 0.5))]
+        handle = [
+            (side * 0.82, -0.2, 0.5),
+            (side * 0.92, -0.15, 0.42),
+            (side * 0.92, 0.15, 0.42),
+            (side * 0.82, 0.2, 0.5),
+        ]
         parts.append(Part(tube(curve(handle, 5), 0.03, 8), fittings))
     return parts
 
@@ -35,7 +40,8 @@ def basket(design: Design) -> list[Part]:
     turn = np.linspace(0, 2 * np.pi, stakes * 6, endpoint=False)
     for k in range(rows):
         radius = 0.62 + 0.2 * k / rows + 0.022 * np.cos(turn * stakes / 2 + (k % 2) * np.pi)
-        weaver = np.column_stack([radius * np.cos(turn), 0.72 * radius * np.sin(turn), np.full(len(turn), 0.05 + k * 0.055)])
+        height = np.full(len(turn), 0.05 + k * 0.055)
+        weaver = np.column_stack([radius * np.cos(turn), 0.72 * radius * np.sin(turn), height])
         parts.append(Part(tube(weaver, 0.031, 7, closed=True), design.body))
     arch = np.linspace(0, np.pi, 40)
     rise = design.pick(0.85, 0.7, 1.0, 0.8)

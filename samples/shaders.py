@@ -11,7 +11,8 @@ from samples.materials import Material
 ROUGHNESS = {
     "brass": 0.25, "ceramic": 0.18, "enamel": 0.25, "fabric": 0.9, "flame": 0.5, "fuzz": 1.0, "glass": 0.0,
     "glow": 0.5, "iron": 0.5, "leaf": 0.45, "leather": 0.42, "lens": 0.12, "liquid": 0.02, "matte": 0.75, "metal": 0.3,
-    "paint": 0.4, "pebble": 0.5, "plastic": 0.32, "shade": 0.9, "tinted": 0.05, "wax": 0.45, "wicker": 0.65, "wood": 0.42,
+    "paint": 0.4, "pebble": 0.5, "plastic": 0.32, "shade": 0.9, "tinted": 0.05, "wax": 0.45, "wicker": 0.65,
+    "wood": 0.42,
 }  # fmt: skip
 Rgb = tuple[float, float, float]
 

@@ -195,9 +195,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cache", type=Path, required=True, metavar="DIR", help="where built model parts are kept")
     parser.add_argument("--region", default="us-east-1", help="region of signatures (default: %(default)s)")
     parser.add_argument("--max-batch", type=int, default=Limits.max_batch, help="samples a batch; 1 = no batching")
-    parser.add_argument(
-        "--max-queue", type=int, default=Limits.max_queue, help="samples that may wait; default: %(default)s"
-    )
+    parser.add_argument("--max-queue", type=int, default=Limits.max_queue, help="samples that may wait")
     parser.add_argument("--max-connections", type=int, default=Limits.max_connections, help="default: %(default)s")
     parser.add_argument("--exit-with-parent", action="store_true", help="end when stdin closes")
     parser.add_argument("--log-json", action="store_true", help="log as JSON lines")

@@ -168,3 +168,12 @@ def test_a_list_of_texts_is_batched_with_other_lists(serve: Any) -> None:
     assert all(len(answer.json()) == 5 for answer in answers)
     assert max(server.text.batches) > 5
     assert sum(server.text.batches) == 60
+
+
+def test_an_answer_does_not_wait_for_the_acknowledgement_of_its_head(open_server: Any) -> None:
+    """Without TCP_NODELAY every answer on a kept connection takes 40 ms."""
+    with requests.Session() as session:
+        seconds = [
+            session.post(open_server.url + TEXTS, json=["a"], timeout=10).elapsed.total_seconds() for _ in range(20)
+        ]
+    assert min(seconds) < 0.03

@@ -23,7 +23,7 @@ def run(server: Any, path: str, method: str, mode: GenerationMode, excluded: lis
 
     @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
     @given(case=api[path][method].as_strategy(generation_mode=mode))
-    def keeps_to_its_contract(case: schemathesis.Case) -> None:
+    def keeps_to_its_contract(case: schemathesis.Case[Any]) -> None:
         answer = case.call_and_validate(base_url=server.url, excluded_checks=excluded, timeout=20)
         assert mode is GenerationMode.POSITIVE or answer.status_code in (400, 424)
 

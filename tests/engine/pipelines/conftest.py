@@ -97,7 +97,7 @@ class Shop:
         return dict(self.client.get(index=self.index, id=identity)["_source"])
 
     def update(self, identity: str, *, refresh: bool = True, **fields: Any) -> None:
-        """Change some fields by `_update`. The engine warns that it runs the pipeline on it, which is what is tested."""
+        """Change some fields by `_update`; the engine warns that it runs the pipeline then, which is what is tested."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", OpenSearchWarning)
             self.client.update(index=self.index, id=identity, body={"doc": fields}, refresh=refresh)

@@ -163,7 +163,7 @@ def _start_failure(error: Exception, options: argparse.Namespace) -> str:
 
 def _end_with_stdin() -> None:
     """Who started us holds the other end of stdin; when they are gone, however they went, it closes."""
-    while sys.stdin.buffer.read(4096):
+    while os.read(0, 4096):  # not sys.stdin: its lock, held here, would be in the way of the interpreter's end
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 

@@ -142,7 +142,9 @@ class Runtime:
             }
             for name, endpoint in self._endpoints.items()
         }
-        body = {"endpoints": served, "signed": self._verifier is not None, "counters": self._counters.snapshot()}
+        waiting = sum(batcher.waiting for batcher in self._batchers.values())
+        counters = self._counters.snapshot() | {"waiting": waiting}
+        body = {"endpoints": served, "signed": self._verifier is not None, "counters": counters}
         return Response(orjson.dumps(body), media_type="application/json")
 
     async def _handle(self, request: Request, dialect: Dialect, name: str) -> Response:

@@ -64,6 +64,11 @@ class Batcher:
     def running(self) -> bool:
         return self._running
 
+    @property
+    def waiting(self) -> int:
+        """Samples in the queue."""
+        return len(self._queue)
+
     def start(self) -> None:
         self._running = True
         self._thread = threading.Thread(target=self._work, name=f"model {self.encoder.name}", daemon=True)

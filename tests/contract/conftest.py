@@ -40,9 +40,11 @@ class ToyEncoder:
     fingerprint: str = "0123456789abcdef"
     seconds: float = 0.0
     gate: threading.Event | None = None
+    calls: int = 0
     batches: list[int] = field(default_factory=list)
 
     def encode(self, samples: Sequence[Sample], dimension: int) -> NDArray[np.float32]:
+        self.calls += 1
         if self.gate is not None:
             self.gate.wait(30)
         if self.seconds:

@@ -97,9 +97,10 @@ def test_a_full_queue_is_a_throttling_exception_at_once_and_what_was_accepted_is
         return 200
 
     with ThreadPoolExecutor(8) as pool:
-        accepted = [pool.submit(invoke, number) for number in range(5)]  # one in the model, four waiting
-        until(lambda: server.status()["counters"]["texts"] == 5)
-        time.sleep(0.1)
+        accepted = [pool.submit(invoke, 0)]
+        until(lambda: server.multimodal.calls == 1)
+        accepted += [pool.submit(invoke, number) for number in range(1, 5)]
+        until(lambda: server.status()["counters"]["waiting"] == 4)
         started = time.monotonic()
         with pytest.raises(client.exceptions.ThrottlingException) as caught:
             invoke(6)
@@ -136,7 +137,7 @@ def test_a_client_that_goes_away_takes_its_sample_out_of_the_queue(serve: Any, t
     leaving = [socket.create_connection((server.host, server.port)) for _ in range(3)]
     for connection in leaving:
         connection.sendall(request)
-    until(lambda: server.status()["counters"]["texts"] == 3)
+    until(lambda: server.status()["counters"]["waiting"] == 2)
     for connection in leaving:
         connection.close()
     until(lambda: server.status()["counters"]["dropped"] == 2)

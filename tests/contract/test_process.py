@@ -315,3 +315,12 @@ def test_at_three_times_its_capacity_it_answers_as_many_as_before_and_refuses_th
     assert tally[200] / 6 > 0.6 * 80
     assert slowest < 3
     assert requests.post(process.url + CLIP, data=GOOD, timeout=5).status_code == 200
+
+
+def test_a_start_that_fails_while_the_parent_lives_ends_cleanly(start: Start) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        process = start("--exit-with-parent", "--port", str(taken.getsockname()[1]))
+        assert process.popen.wait(20) == 1  # our end of its stdin is still open
+    one_line_failure(process)

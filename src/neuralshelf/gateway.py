@@ -1,220 +1,295 @@
-"""The search page and the few requests it may make: the cluster's address and login stay on this side.
+"""The server behind the search page: its files, the catalogue's pictures, and a fixed set of questions to one index.
 
-    GET  /                  the page (and its script, style and icon)
-    GET  /api/status        {index, documents, vector_weight, search_url}
-    GET  /api/facets        {facets: {field: [{value, count}]}, price: {min, max}}
-    POST /api/search        Question -> {hits: [{id, score, source}], total, took, body}
-    GET  /pictures/KEY/…    pictures of the catalogues that were ingested
-
-Failures are {error, hint, code}: one line each, without addresses and pictures.
+A browser gets nothing else through it: no address of the cluster (unless it is given as `public_url`), no login, no
+query of its own. What a search asks is rendered by the cluster from its stored search template, shown as it is, and
+sent as it is.
 """
 
+import base64
+import binascii
 import json
 from collections.abc import Callable, Mapping
-from importlib.resources import files
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from opensearchpy import ConnectionError as NoConnection
-from opensearchpy import NotFoundError, OpenSearch, OpenSearchException, TransportError
-from pydantic import ValidationError
+from opensearchpy import NotFoundError, OpenSearch, TransportError
+from pydantic import ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from neuralshelf.errors import one_line
+from neuralshelf.frozen import Frozen
+from neuralshelf.pipelines.spec import IndexSpec, SearchSpec
 from neuralshelf.search import reason
-from neuralshelf.storefront import Question, Storefront, without_pictures
+from neuralshelf.templates import render
+from neuralshelf.web import SecurityHeaders, page_files
 
-MAX_BODY_BYTES = 6_000_000  # what SageMaker takes, so no picture gets through that a model must refuse
-PICTURE_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
-PAGE_TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".svg": "image/svg+xml",
-}
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
+MAX_PICTURE_BYTES = 4_500_000
+"""Of a picture; as base64 in a request it stays below what a SageMaker endpoint takes (6291456 bytes)."""
+MAX_BODY_BYTES = 6_200_000
+MAX_FACET_VALUES = 100
+PICTURE_TYPES = {
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".gif": "image/gif",
 }
 
-Folders = Callable[[], Mapping[str, Path]]
+PictureFolders = Callable[[], Mapping[str, Path]]
+"""Catalogue key -> folder; asked at each request, since a catalogue may be ingested while the page is up."""
+
+
+class Question(Frozen):
+    """What the page asks: the body of POST /api/search.
+
+    Attributes:
+        text, image: at least one for a search; without both, what the filters leave is listed. `image` is base64.
+        filters: parameters of the stored template: FIELD: [values] for keyword fields, FIELD_min and FIELD_max.
+        vector_weight: 0 (words alone) to 1 (vectors alone); None leaves the configured weights.
+        keyword_only: ask the template that needs no model.
+    """
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    text: str = Field(default="", max_length=2_000)
+    image: str = Field(default="", max_length=4 * (MAX_PICTURE_BYTES // 3 + 1))
+    filters: dict[str, tuple[str, ...] | float] = Field(default_factory=dict)
+    vector_weight: float | None = Field(default=None, ge=0, le=1)
+    start: int = Field(default=0, ge=0, le=9_900, alias="from")
+    size: int = Field(default=24, ge=1, le=100)
+    keyword_only: bool = False
+
+
+class Refusal(Exception):
+    """An answer other than 200: {"error": one line, "hint": the next step, "code": for programs}."""
+
+    def __init__(self, status: int, code: str, error: str, hint: str = "") -> None:
+        self.status = status
+        self.content = {"error": one_line(error, 300), "hint": hint, "code": code}
+        super().__init__(error)
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """The questions that may be put to one index. Methods block: call them in a thread."""
+
+    client: OpenSearch
+    index: IndexSpec
+    search: SearchSpec
+    public_url: str | None
+
+    @property
+    def _values(self) -> tuple[str, ...]:
+        return tuple(field for field in self.search.filters if self.index.fields[field] == "keyword")
+
+    @property
+    def _numbers(self) -> tuple[str, ...]:
+        return tuple(field for field in self.search.filters if self.index.fields[field] != "keyword")
+
+    def answer(self, question: Question) -> dict[str, Any]:
+        """Hits, and the exact body that was sent to `_search` as text."""
+        template = self.search.keyword_template if question.keyword_only else self.search.template
+        rendered = self._send("/_render/template", {"id": template, "params": self._params(question)})
+        body = json.dumps(rendered["template_output"], indent=2, ensure_ascii=False)
+        found = self._send(f"/{self.index.name}/_search", body)["hits"]
+        hits = [{"id": h["_id"], "score": h["_score"], "source": h["_source"]} for h in found["hits"]]
+        total = found["total"]["value"]
+        return {
+            "hits": hits,
+            "total": total,
+            "more": len(hits) == question.size and question.start + question.size < total,
+            "body": body,
+            "keyword_only": question.keyword_only,
+        }
+
+    def facets(self) -> dict[str, Any]:
+        """Values of each keyword filter with their counts, the range of each number, in the configured order."""
+        body = render("gateway/facets.json.j2", values=self._values, numbers=self._numbers, most=MAX_FACET_VALUES)
+        found = self._send(f"/{self.index.name}/_search?search_pipeline=_none", body)
+        groups = found["aggregations"]
+        return {
+            "total": found["hits"]["total"]["value"],
+            "values": {
+                field: [{"value": b["key"], "count": b["doc_count"]} for b in groups[field]["buckets"]]
+                for field in self._values
+            },
+            "ranges": {field: {"min": groups[field]["min"], "max": groups[field]["max"]} for field in self._numbers},
+        }
+
+    def status(self) -> dict[str, Any]:
+        """What the page shows about itself; `error` when the cluster doesn't answer."""
+        vectors = sum(weight for leg, weight in self.search.weights.items() if leg in self.index.vectors)
+        found: dict[str, Any] = {
+            "index": self.index.name,
+            "vector_weight": round(vectors, 3),
+            "search_url": f"{self.public_url.rstrip('/')}/{self.index.name}/_search" if self.public_url else None,
+            "engine": None,
+            "products": None,
+        }
+        try:
+            found["engine"] = self._send("/", None)["version"]["number"]
+            found["products"] = self._send(f"/{self.index.name}/_count", None)["count"]
+        except Refusal as fault:
+            found |= fault.content
+        return found
+
+    def _params(self, question: Question) -> dict[str, Any]:
+        params: dict[str, Any] = {"size": question.size}
+        if question.start:
+            params["from"] = question.start
+        if text := question.text.strip():
+            params["text"] = text
+        if question.image and not question.keyword_only:
+            _check_base64(question.image)
+            params["image"] = question.image
+        if question.vector_weight is not None and text and not question.keyword_only:
+            params["weights"] = self.search.weights_at(question.vector_weight)
+        allowed = {*self._values, *(f"{field}_{end}" for field in self._numbers for end in ("min", "max"))}
+        for name, value in question.filters.items():
+            if name not in allowed or isinstance(value, tuple) != (name in self._values):
+                raise Refusal(400, "bad_request", f"no filter {name!r} of that form", f"filters: {', '.join(allowed)}")
+            if value != ():
+                params[name] = value
+        return params
+
+    def _send(self, path: str, body: Mapping[str, Any] | str | None) -> Any:
+        try:
+            return self.client.transport.perform_request("GET" if body is None else "POST", path, body=body)
+        except NoConnection:
+            raise Refusal(502, "engine_away", "OpenSearch doesn't answer", "start it with: neuralshelf up") from None
+        except NotFoundError:
+            raise Refusal(
+                503, "not_provisioned", "there is no catalogue to search yet", "neuralshelf apply, then ingest"
+            ) from None
+        except TransportError as fault:
+            _refuse(fault)
 
 
 def create_gateway(
     client: OpenSearch,
     *,
-    index: str,
-    template: str,
-    pictures: Folders | None = None,
+    index: IndexSpec,
+    search: SearchSpec,
+    pictures: PictureFolders = dict,
     public_url: str | None = None,
 ) -> Starlette:
-    """The page's ASGI app.
+    """The ASGI app of the search page.
 
     Args:
-        index: index or alias that is searched.
-        template: id of the stored search template; `NAME-search` has `NAME-keyword-search` beside it.
-        pictures: gives key -> folder whenever it is called; `image_path` of a document is KEY/path below that folder.
-        public_url: the cluster's address, for the page to show; only for clusters without a login.
+        client: of the cluster; used from several threads at once.
+        index, search: the configuration whose alias and stored templates are asked.
+        pictures: where `image_path` of a product, KEY/PATH, is found.
+        public_url: base URL of the cluster for the `curl` line that the page shows; leave it out for a cluster that
+            the people who see the page should not know.
     """
-    page = _Page(Storefront(client, index, template), pictures or dict, public_url)
+    gateway = Gateway(client, index, search, public_url)
+    files = page_files()
+
+    async def ask(request: Request) -> Response:
+        question = _question(await _body(request))
+        return JSONResponse(await run_in_threadpool(gateway.answer, question))
+
+    async def facets(request: Request) -> Response:
+        return JSONResponse(await run_in_threadpool(gateway.facets))
+
+    async def status(request: Request) -> Response:
+        return JSONResponse(await run_in_threadpool(gateway.status))
+
+    async def picture(request: Request) -> Response:
+        return await run_in_threadpool(_picture, pictures(), request.path_params["path"])
+
+    async def page(request: Request) -> Response:
+        file = files.get(request.path_params.get("name", "index.html"))
+        if file is None:
+            raise HTTPException(404)
+        return file.response(request.headers.get("if-none-match"))
+
     return Starlette(
         routes=[
-            *(Route(f"/{name}", _static(content, kind)) for name, (content, kind) in _assets().items()),
-            Route("/api/status", page.status),
-            Route("/api/facets", page.facets),
-            Route("/api/search", page.search, methods=["POST"]),
-            Route("/pictures/{path:path}", page.picture),
+            Route("/", page, methods=["GET"]),
+            Route("/api/search", ask, methods=["POST"]),
+            Route("/api/facets", facets, methods=["GET"]),
+            Route("/api/status", status, methods=["GET"]),
+            Route("/pictures/{path:path}", picture, methods=["GET"]),
+            Route("/{name}", page, methods=["GET"]),
         ],
-        middleware=[Middleware(_Headers)],
-        exception_handlers={
-            HTTPException: _refused,
-            OpenSearchException: _failed,
-            ValidationError: _invalid,
-            Exception: _broken,
-        },
+        middleware=[Middleware(SecurityHeaders)],
+        exception_handlers={Refusal: _refused, HTTPException: _http_error, Exception: _broken},
     )
 
 
-class _Page:
-    """The handlers, each of them thin: opensearch-py is synchronous and runs in threads."""
-
-    def __init__(self, storefront: Storefront, pictures: Folders, public_url: str | None) -> None:
-        self._storefront = storefront
-        self._pictures = pictures
-        self._public_url = public_url
-
-    async def status(self, request: Request) -> Response:
-        found = await run_in_threadpool(self._storefront.status)
-        url = f"{self._public_url.rstrip('/')}/{self._storefront.index}/_search" if self._public_url else None
-        return _answer(found | {"search_url": url})
-
-    async def facets(self, request: Request) -> Response:
-        return _answer(await run_in_threadpool(self._storefront.facets))
-
-    async def search(self, request: Request) -> Response:
-        # A page of another site can send this content type only after asking, which nothing here allows.
-        if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
-            raise HTTPException(415, "the content type must be application/json")
-        question = Question.model_validate(_parsed(await _read(request)))
-        return _answer(await run_in_threadpool(self._storefront.search, question))
-
-    async def picture(self, request: Request) -> Response:
-        found = await run_in_threadpool(self._picture, request.path_params["path"])
-        if found is None:
-            raise HTTPException(404, "no such picture")
-        return FileResponse(
-            found, media_type=PICTURE_TYPES[found.suffix.lower()], headers={"Cache-Control": "private, max-age=600"}
-        )
-
-    def _picture(self, path: str) -> Path | None:
-        """A picture strictly below the folder that the first part of `path` names; a link out of it counts as none."""
-        key, _, rest = path.partition("/")
-        folder = self._pictures().get(key)
-        if folder is None or not rest or "\0" in rest:
-            return None
-        root, found = folder.resolve(), (folder / rest).resolve()
-        inside = found.is_relative_to(root) and found.suffix.lower() in PICTURE_TYPES and found.is_file()
-        return found if inside else None
-
-
-class _Headers:
-    """Puts the security headers on every answer."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
-            await send(message)
-
-        await self._app(scope, receive, with_headers)
-
-
-def _assets() -> dict[str, tuple[bytes, str]]:
-    """The files of the page, read once: what is not in this list can't be asked for."""
-    folder = files("neuralshelf.web")
-    found = {
-        file.name: (file.read_bytes(), PAGE_TYPES[suffix])
-        for file in folder.iterdir()
-        if (suffix := Path(file.name).suffix) in PAGE_TYPES
-    }
-    return found | {"": found.pop("index.html")}
-
-
-def _static(content: bytes, kind: str) -> Callable[[Request], Response]:
-    def answer(request: Request) -> Response:
-        return Response(content, media_type=kind, headers={"Cache-Control": "no-cache"})
-
-    return answer
-
-
-async def _read(request: Request) -> bytes:
-    """The body, read no further than the limit."""
+async def _body(request: Request) -> bytes:
+    # A page of another site can't send this type without being allowed to first (CORS), which nothing here does.
+    if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
+        raise Refusal(415, "bad_request", "the body must be application/json", "send content-type: application/json")
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
-            raise HTTPException(413, f"the request is over {MAX_BODY_BYTES // 1_000_000} MB")
+            raise Refusal(413, "too_large", "the picture is too large", "use one below 4.5 MB")
     return bytes(body)
 
 
-def _parsed(body: bytes) -> Any:
+def _question(body: bytes) -> Question:
     try:
-        found = json.loads(body)
-        json.dumps(found, ensure_ascii=False).encode()  # a lone surrogate is JSON, but no text that can be sent on
-    except (ValueError, RecursionError):
-        raise HTTPException(400, "the request is not JSON in UTF-8") from None
-    return found
+        return Question.model_validate_json(body)
+    except ValidationError as fault:
+        first = fault.errors(include_input=False, include_url=False, include_context=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise Refusal(
+            400, "bad_request", f"{key}: {first['msg']}" if key else first["msg"], "correct the request"
+        ) from None
 
 
-def _answer(content: Mapping[str, Any]) -> JSONResponse:
-    return JSONResponse(content, headers={"Cache-Control": "no-store"})
+def _check_base64(image: str) -> None:
+    try:
+        base64.b64decode(image, validate=True)
+    except (binascii.Error, ValueError):
+        raise Refusal(400, "bad_picture", "the picture is not base64", "send the file's bytes as base64") from None
 
 
-def _failure(status: int, code: str, error: str, hint: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    content = {"error": one_line(without_pictures(error)), "hint": hint, "code": code}
-    return JSONResponse(content, status_code=status, headers={"Cache-Control": "no-store", **(headers or {})})
+def _refuse(fault: TransportError) -> NoReturn:
+    """What the cluster answered instead of hits, for somebody who looks at a page."""
+    cause = reason(fault)
+    status = fault.status_code if isinstance(fault.status_code, int) else 500
+    if status in (401, 403):
+        raise Refusal(502, "login_refused", "OpenSearch refused the login of this page", "check the cluster's login")
+    if status == 429 or status >= 500 or "not ready" in cause or "not deployed" in cause:
+        raise Refusal(503, "models_away", f"the embedding models don't answer: {cause}", "neuralshelf status")
+    raise Refusal(400, "refused", cause, "change the question or the picture")
 
 
-def _refused(request: Request, fault: Exception) -> Response:
+def _picture(folders: Mapping[str, Path], path: str) -> Response:
+    """A picture strictly below one of the catalogue folders, by KEY/PATH."""
+    key, _, below = path.partition("/")
+    folder, kind = folders.get(key), PICTURE_TYPES.get(Path(below).suffix.lower())
+    if folder is None or kind is None or "\0" in below:
+        raise HTTPException(404)
+    file = (folder / below).resolve()
+    if not file.is_relative_to(folder.resolve()) or not file.is_file():
+        raise HTTPException(404)
+    return FileResponse(file, media_type=kind, headers={"cache-control": "private, max-age=3600"})
+
+
+async def _refused(request: Request, fault: Exception) -> Response:
+    assert isinstance(fault, Refusal)
+    return JSONResponse(fault.content, fault.status)
+
+
+async def _http_error(request: Request, fault: Exception) -> Response:
     assert isinstance(fault, HTTPException)
-    hint = "use a smaller picture" if fault.status_code == 413 else "see the page's own requests"
-    return _failure(fault.status_code, "refused", fault.detail, hint, fault.headers)
+    content = {"error": fault.detail, "hint": "the page is at /", "code": "bad_request"}
+    return JSONResponse(content, fault.status_code, headers=fault.headers)
 
 
-def _invalid(request: Request, fault: Exception) -> Response:
-    assert isinstance(fault, ValidationError)
-    first = fault.errors(include_input=False, include_url=False, include_context=False)[0]
-    at = ".".join(str(part) for part in first["loc"]) or "request"
-    return _failure(422, "refused", f"{at}: {first['msg']}", f"correct {at}")
-
-
-def _failed(request: Request, fault: Exception) -> Response:
-    """The cluster refused or is away. The transport's own messages hold its address, so they are not passed on."""
-    if isinstance(fault, NoConnection):
-        return _failure(503, "engine_unreachable", "no answer from OpenSearch", "neuralshelf status")
-    if isinstance(fault, NotFoundError):
-        return _failure(503, "not_provisioned", "the index or its search template is not there yet", "neuralshelf up")
-    if isinstance(fault, TransportError) and fault.status_code in (401, 403):
-        return _failure(502, "login_refused", "OpenSearch refuses the login of this page", "check the environment")
-    if isinstance(fault, TransportError):
-        return _failure(502, "search_failed", reason(fault), "neuralshelf status")
-    return _failure(502, "search_failed", "OpenSearch gave an answer that can't be read", "neuralshelf status")
-
-
-def _broken(request: Request, fault: Exception) -> Response:
-    """The outermost edge: uvicorn logs the traceback, the page gets a line."""
-    return _failure(500, "broken", "the search page's server failed", "see its log")
+async def _broken(request: Request, fault: Exception) -> Response:
+    content = {"error": "the page's server failed", "hint": "see its log", "code": "internal"}
+    return JSONResponse(content, 500)

@@ -2,50 +2,115 @@
 
 import base64
 import io
+import json
 import math
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from opensearchpy import ConnectionError as ClusterUnreachable
 from opensearchpy import OpenSearch, TransportError
 from PIL import Image
 
-from neuralshelf.connectors.spec import ConnectorSpec
+from neuralshelf.connectors.spec import ConnectorSpec, SageMakerText
 from neuralshelf.errors import ProvisionError, one_line
 
 TEXT = "a red cup on a white table"
+TIMEOUT_SECONDS = 180  # longer than the most patient default connector, so that the engine's own reason is seen
+
+# The first pattern found in the engine's reason tells the next step.
+_HINTS = (
+    (r"outputEmbeddingLength", "correct dimension of this connector"),
+    (r"security token|signature|not authorized|AccessDenied", "check the credentials, and that they may invoke it"),
+    (r"not found|identifier is invalid", "correct endpoint or model_id of this connector, or the region"),
+    (
+        r"communicating with remote model",
+        "check that the endpoint runs and that the cluster reaches it, then apply again",
+    ),
+    (r"[Tt]hrottl|Too [Mm]any|429", "the endpoint is busy: apply again later, or raise its quota"),
+)
 
 
-def probe(client: OpenSearch, model_id: str, spec: ConnectorSpec, *, name: str) -> None:
-    """Embed a known text, and a known picture where the model takes one, and look at the answer.
+@dataclass(frozen=True)
+class Probe:
+    """A model that answered.
+
+    Attributes:
+        dimension: length of its vectors.
+        seconds: the slowest answer, through the cluster.
+    """
+
+    dimension: int
+    seconds: float
+
+
+def probe(client: OpenSearch, model_id: str, spec: ConnectorSpec, *, name: str) -> Probe:
+    """Embed a known text, and a known picture where the model takes one, and look at the answers.
 
     Raises:
-        ProvisionError: no answer, or one that is no vector of the configured size; names the model and the next step.
+        ProvisionError: no answer, or one that is no vector of the configured size, or the same vector for the text
+            and the picture; names the model and the next step.
     """
-    documents: list[list[str | None]] = [[TEXT]]
-    if spec.kind != "sagemaker-text":
-        documents = [[TEXT, None], [None, _picture()]]
-    for given in documents:
-        vector = _vector(_predict(client, model_id, given, name))
-        if len(vector) != spec.dimension:
-            raise ProvisionError(
-                f"{name}: the endpoint gives vectors of {len(vector)}, the configuration says {spec.dimension}",
-                hint="correct dimension of this connector, or the endpoint",
-            )
-        if not all(math.isfinite(value) for value in vector) or not any(vector):
-            raise ProvisionError(f"{name}: the endpoint gives no usable vector", hint="look at the endpoint's log")
+    asked: list[list[str | None]] = [[TEXT]]
+    if not isinstance(spec, SageMakerText):
+        asked = [[TEXT, None], [None, _picture()]]
+    seconds = 0.0
+    vectors: list[list[float]] = []
+    for documents in asked:
+        begun = time.monotonic()
+        vectors.append(_vector(_predict(client, model_id, documents, name)))
+        seconds = max(seconds, time.monotonic() - begun)
+        _check(vectors[-1], spec.dimension, name)
+    if len(vectors) == 2 and vectors[0] == vectors[1]:
+        raise ProvisionError(
+            f"{name}: the endpoint gives one and the same vector for a text and for a picture",
+            hint="check that the endpoint serves a model of text and pictures",
+        )
+    return Probe(spec.dimension, seconds)
+
+
+def _check(vector: list[float], dimension: int, name: str) -> None:
+    if len(vector) != dimension:
+        raise ProvisionError(
+            f"{name}: the endpoint gives vectors of {len(vector)}, the configuration says {dimension}",
+            hint="correct dimension of this connector, or the endpoint",
+        )
+    if not all(math.isfinite(value) for value in vector) or not any(vector):
+        raise ProvisionError(f"{name}: the endpoint gives no usable vector", hint="look at the endpoint's log")
 
 
 def _predict(client: OpenSearch, model_id: str, documents: list[str | None], name: str) -> Any:
     body = {"text_docs": documents, "return_number": True, "target_response": ["sentence_embedding"]}
     path = f"/_plugins/_ml/_predict/text_embedding/{model_id}"
     try:
-        return client.transport.perform_request("POST", path, body=body)
-    except TransportError as fault:
-        info = fault.info.get("error", fault.error) if isinstance(fault.info, dict) else fault.error
-        reason = info.get("reason", info) if isinstance(info, dict) else info
+        return client.transport.perform_request("POST", path, params={"request_timeout": TIMEOUT_SECONDS}, body=body)
+    except ClusterUnreachable:
         raise ProvisionError(
-            f"{name}: the endpoint does not answer ({fault.status_code}): {one_line(str(reason), 300)}",
-            hint="check that it is in service and that the credentials may invoke it, then apply again",
+            f"{name}: the cluster did not answer", hint="check the cluster, then apply again"
         ) from None
+    except TransportError as fault:
+        reason = _reason(fault)
+        hint = next((hint for pattern, hint in _HINTS if re.search(pattern, reason)), "look at the endpoint's log")
+        raise ProvisionError(
+            f"{name}: the endpoint does not answer ({fault.status_code}): {one_line(reason, 300)}", hint=hint
+        ) from None
+
+
+def _reason(fault: TransportError) -> str:
+    """The engine's reason; of a remote service's answer only the message, since the rest repeats it."""
+    error = fault.info.get("error", fault.error) if isinstance(fault.info, Mapping) else fault.error
+    reason = str(error.get("reason", error) if isinstance(error, Mapping) else error)
+    said = reason.removeprefix("Error from remote service: ")
+    try:
+        answer = json.loads(said)
+    except ValueError:
+        return reason
+    if not isinstance(answer, Mapping):
+        return reason
+    keys = ("OriginalMessage", "Message", "message")
+    return next((str(answer[key]) for key in keys if answer.get(key)), reason)
 
 
 def _vector(answer: Any) -> list[float]:

@@ -18,12 +18,12 @@ def model_address(prefix: str, logical: str, role: Role) -> str:
 
 
 def cluster_settings(runtime: Runtime) -> Resource:
-    """Where connectors may go, and that models run on any node. Private addresses only when the models run on one."""
-    body = render(
-        "connectors/cluster-settings.json.j2",
-        endpoints=trusted_endpoints(runtime),
-        private=runtime.url is not None,
-    )
+    """Where connectors may go; empty for AWS, which needs no setting.
+
+    A server of our own has to be trusted, and private addresses allowed. Remote models run on data nodes anyway, so
+    `only_run_on_ml_node` stays as it is.
+    """
+    body = render("connectors/cluster-settings.json.j2", endpoints=trusted_endpoints(runtime))
     return Resource(Kind.SETTINGS, "ml-commons", body)
 
 

@@ -52,7 +52,7 @@ class Runtime:
 
     def base_url(self, service: str) -> str:
         """Base URL of `sagemaker` or `bedrock`, without a slash at the end."""
-        return self.url or f"https://{HOSTS[service]}.{self.region}.amazonaws.com"
+        return (self.url or f"https://{HOSTS[service]}.{self.region}.amazonaws.com").rstrip("/")
 
     def secrets(self) -> dict[str, str]:
         """Paths in a connector's body -> secret values.

@@ -1,8 +1,9 @@
 """A connector as a team writes it down: which kind of endpoint, which vector size, how patient."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from neuralshelf.frozen import Frozen
 
@@ -11,11 +12,16 @@ ROLES: tuple[Role, ...] = ("ingest", "search")
 """Each endpoint has one connector and one model a role, so that a bulk never starves a query."""
 
 TITAN_DIMENSIONS = (256, 384, 1024)
+NAME = r"^[a-z][a-z0-9-]{0,40}$"
+"""What a connector may be called in the configuration: a part of names that ML Commons has to take."""
+
 ENDPOINT = r"^[A-Za-z0-9](-*[A-Za-z0-9]){0,62}$"  # SageMaker's own rule for endpoint names
 
 
 class ClientTuning(Frozen):
     """`client_config` of ML Commons, always written out: its defaults lose documents when an endpoint throttles.
+
+    In a file any of the values may be left out; the role's default stands then.
 
     Attributes:
         max_connection: open connections per node; a request that waits over 10 s for one fails.
@@ -43,6 +49,16 @@ SEARCH_TUNING = ClientTuning(
 class _Connector(Frozen):
     ingest: ClientTuning = INGEST_TUNING
     search: ClientTuning = SEARCH_TUNING
+
+    @field_validator("ingest", mode="before")
+    @classmethod
+    def _over_ingest(cls, value: Any) -> Any:
+        return INGEST_TUNING.model_dump() | dict(value) if isinstance(value, Mapping) else value
+
+    @field_validator("search", mode="before")
+    @classmethod
+    def _over_search(cls, value: Any) -> Any:
+        return SEARCH_TUNING.model_dump() | dict(value) if isinstance(value, Mapping) else value
 
     def tuning(self, role: Role) -> ClientTuning:
         """How patient the connector of `role` is."""
@@ -81,4 +97,5 @@ class BedrockTitanMultimodal(_Connector):
         return self
 
 
+ConnectorName = Annotated[str, Field(pattern=NAME)]
 ConnectorSpec = Annotated[SageMakerClip | SageMakerText | BedrockTitanMultimodal, Field(discriminator="kind")]

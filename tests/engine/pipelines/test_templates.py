@@ -106,13 +106,21 @@ def resolved(full_shop: Any) -> None:
 
 
 @pytest.mark.usefixtures("resolved")
-def test_weights_move_the_result_from_words_to_vectors(full_shop: Any) -> None:
-    words = full_shop.ask(text="teapot number 4", size=36, weights={"keyword": 1, "text_vector": 0, "image_vector": 0})
-    assert words[0]["_id"] == "p18" or "teapot" in words[0]["_source"]["title"]
-    vectors = full_shop.ask(text="teapot number 4", size=36, weights={"text_vector": 0.5, "image_vector": 0.5})
-    assert scores(vectors) != scores(words)
-    assert len(vectors) == 36
+def test_weights_choose_between_words_and_vectors(full_shop: Any, catalogue: Sequence[Any]) -> None:
+    document = catalogue[7].document
+    whole = f"{document['title']} {document['brand']} {document['description']}"
+    words = full_shop.ask(text="gold teapot", size=36, weights={"keyword": 1})
+    assert all(hit["_source"]["title"].startswith("gold teapot") for hit in words[:3])
     assert words[0]["_score"] == pytest.approx(1)
+    by_text = full_shop.ask(text=whole, size=36, weights={"text_vector": 1})
+    assert by_text[0]["_id"] == "p7"
+    by_picture = full_shop.ask(text=whole, size=36, weights={"image_vector": 1})
+    assert ids(by_text) != ids(by_picture)
+    halves = full_shop.ask(text=whole, size=36, weights={"text_vector": 0.5, "image_vector": 0.5})
+    mean = {hit["_id"]: hit["_score"] / 2 for hit in by_picture}
+    for hit in by_text:
+        mean[hit["_id"]] += hit["_score"] / 2
+    assert {hit["_id"]: hit["_score"] for hit in halves} == pytest.approx(mean, abs=1e-3)
 
 
 @pytest.mark.usefixtures("resolved")

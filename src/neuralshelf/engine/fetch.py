@@ -19,6 +19,7 @@ from neuralshelf.errors import EngineError, MissingDependencyError
 
 REPOSITORY_VARIABLE = "NEURALSHELF_MAVEN_URL"
 ATTEMPTS = 3
+PAUSE_SECONDS = 1.0  # before the second attempt; twice as long before the third
 TIMEOUT_SECONDS = 60
 CHUNK = 1 << 20
 
@@ -121,7 +122,7 @@ def _download(
             raise _NoDownload(str(fault.strerror)) from None
         shutil.rmtree(folder / str(attempt), ignore_errors=True)
         if attempt < ATTEMPTS:
-            time.sleep(attempt)
+            time.sleep(attempt * PAUSE_SECONDS)
     raise _NoDownload(reason)
 
 

@@ -4,6 +4,7 @@ Prints one JSON line, `{"port": N, "pid": N}`, on stdout when it answers; everyt
 """
 
 import argparse
+import errno
 import json
 import logging
 import os
@@ -58,7 +59,10 @@ def main(arguments: Sequence[str] | None = None, load: Loader | None = None) -> 
         max_connections=options.max_connections,
     )
     try:
-        endpoints = (load or load_models)(options.cache)
+        try:
+            endpoints = (load or load_models)(options.cache)
+        except Exception as error:  # noqa: BLE001 - the outermost edge: no traceback reaches the user
+            return _fail(_load_failure(error, options.cache))
         app = create_app(
             endpoints,
             credentials=credentials,
@@ -159,6 +163,15 @@ def _start_failure(error: Exception, options: argparse.Namespace) -> str:
         address = f"{options.host}:{options.port}"
         return f"can't listen on {address}: {reason}; next: free it or give another --port (0 takes a free one)"
     return f"{getattr(error, 'filename', None) or 'server'}: {reason}"
+
+
+def _load_failure(error: Exception, cache: Path) -> str:
+    reason = " ".join(str(error).split())[:300]
+    if isinstance(error, ImportError):
+        return f"the models can't be loaded: {reason}; next: pip install 'neuralshelf[local]'"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS):
+        return f"the models can't be kept in {cache}: {error.strerror}; next: make room there, or give another --cache"
+    return f"the models can't be loaded: {type(error).__name__}: {reason}; next: delete {cache} and start again"
 
 
 def _end_with_stdin() -> None:

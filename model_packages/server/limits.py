@@ -33,7 +33,8 @@ class Limits:
         max_buffered: bytes of bodies held at once, all requests together; more is answered 429.
         max_connections: open connections; more get 503.
         decoders: threads that decode pictures.
-        keep_alive: seconds an idle connection stays open.
+        keep_alive: seconds an idle connection stays open; longer than OpenSearch's own pool keeps one (60), so that
+            it is never closed under a request.
         shutdown: seconds accepted requests have after SIGTERM.
     """
 
@@ -47,7 +48,7 @@ class Limits:
     max_buffered: int = 256 * 1024 * 1024
     max_connections: int = 1024
     decoders: int = 2
-    keep_alive: int = 15
+    keep_alive: int = 75
     shutdown: int = 30
 
     def __post_init__(self) -> None:

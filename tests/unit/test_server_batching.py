@@ -1,0 +1,146 @@
+"""The batcher on its own: its life, and models that break their promise."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from neuralshelf.model_packages.encoder import Sample
+from neuralshelf.model_packages.server.batching import Batcher
+from neuralshelf.model_packages.server.counters import Counters
+from neuralshelf.model_packages.server.limits import Limits
+from neuralshelf.model_packages.server.refusals import ModelFailed, NotReady, Throttled
+
+Rows = Callable[[Sequence[Sample], int], NDArray[np.float32]]
+
+
+class Scripted:
+    """A model that does what the test says."""
+
+    name = "scripted"
+    dimensions = (4,)
+    default_dimension = 4
+    fingerprint = "0" * 16
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+
+    def encode(self, samples: Sequence[Sample], dimension: int) -> NDArray[np.float32]:
+        return self._rows(samples, dimension)
+
+    def count_tokens(self, text: str) -> int:
+        return len(text)
+
+
+def unit(samples: Sequence[Sample], dimension: int) -> NDArray[np.float32]:
+    return np.eye(dimension, dtype=np.float32)[[len(sample.text or "") % dimension for sample in samples]]
+
+
+def batcher(rows: Rows = unit, **limits: int) -> Batcher:
+    bounds = replace(Limits(), **({"max_texts": min(256, limits.get("max_queue", 256))} | limits))
+    return Batcher(Scripted(rows), bounds, Counters())
+
+
+def encode(made: Batcher, *texts: str) -> list[NDArray[np.float32]]:
+    async def run() -> list[NDArray[np.float32]]:
+        deadline = asyncio.get_running_loop().time() + 10
+        return await made.encode([Sample(text=text) for text in texts], 4, deadline)
+
+    return asyncio.run(run())
+
+
+def test_rows_come_back_in_the_order_of_their_samples() -> None:
+    made = batcher(max_batch=2)
+    made.start()
+    rows = encode(made, "", "a", "ab", "abc", "a")
+    made.stop(5)
+    assert [int(row.argmax()) for row in rows] == [0, 1, 2, 3, 1]
+
+
+def test_before_its_start_and_after_its_end_a_model_is_not_ready() -> None:
+    made = batcher()
+    with pytest.raises(NotReady):
+        encode(made, "a")
+    made.start()
+    assert made.running
+    assert len(encode(made, "a")) == 1
+    made.stop(5)
+    assert not made.running
+    with pytest.raises(NotReady):
+        encode(made, "a")
+
+
+def test_stopping_finishes_what_is_queued() -> None:
+    entered, gate = threading.Event(), threading.Event()
+
+    def slow(samples: Sequence[Sample], dimension: int) -> NDArray[np.float32]:
+        entered.set()
+        gate.wait(10)
+        return unit(samples, dimension)
+
+    made = batcher(slow, max_batch=1)
+    made.start()
+    found: list[int] = []
+    client = threading.Thread(target=lambda: found.append(len(encode(made, "a", "b", "c"))))
+    client.start()
+    assert entered.wait(10)
+    stopping = threading.Thread(target=made.stop, args=(10,))
+    stopping.start()
+    gate.set()
+    client.join(10)
+    stopping.join(10)
+    assert found == [3]
+
+
+def test_more_samples_than_the_queue_holds_are_throttled_together() -> None:
+    made = batcher(max_batch=2, max_queue=4)
+    made.start()
+    with pytest.raises(Throttled):
+        encode(made, *"abcde")
+    assert made.waiting == 0
+    assert len(encode(made, *"abcd")) == 4
+    made.stop(5)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        lambda samples, dimension: unit(samples, dimension)[:-1],
+        lambda samples, dimension: unit(samples, dimension + 1),
+        lambda samples, dimension: np.zeros(dimension, np.float32),
+        lambda samples, dimension: unit(samples, dimension) * np.float32(np.inf),
+    ],
+    ids=["too few", "too long", "one dimension short", "not finite"],
+)
+def test_a_model_that_breaks_its_promise_never_answers_a_vector(rows: Rows) -> None:
+    made = batcher(rows)
+    made.start()
+    for texts in (("a",), ("a", "b")):
+        with pytest.raises(ModelFailed):
+            encode(made, *texts)
+    made.stop(5)
+
+
+def test_the_worker_outlives_a_model_that_raises() -> None:
+    def picky(samples: Sequence[Sample], dimension: int) -> NDArray[np.float32]:
+        if any(sample.text == "bad" for sample in samples):
+            raise MemoryError
+        return unit(samples, dimension)
+
+    made = batcher(picky)
+    made.start()
+    with pytest.raises(ModelFailed, match="MemoryError"):
+        encode(made, "bad")
+    assert len(encode(made, "good")) == 1
+    made.stop(5)
+
+
+def test_limits_that_contradict_each_other_are_refused() -> None:
+    with pytest.raises(ValueError, match="max_batch"):
+        replace(Limits(), max_batch=0)
+    with pytest.raises(ValueError, match="max_texts"):
+        replace(Limits(), max_queue=16)

@@ -103,8 +103,8 @@ def _page(deployment: Deployment, engine_url: str, state: State) -> Iterator[str
     cluster = deployment.environment.cluster
     gateway = create_gateway(
         connect(cluster, engine_url),
-        index=deployment.config.index.name,
-        template=deployment.config.search.template,
+        index=deployment.config.index,
+        search=deployment.config.search,
         pictures=state.picture_folders,
         public_url=engine_url if cluster.auth == "none" else None,
     )

@@ -1,61 +1,47 @@
-// What was sent to OpenSearch, to read and to copy.
+// The request as OpenSearch got it: shortened to look at, whole to copy.
 
-import { $, h } from "./dom.js";
+import { $ } from "./dom.js";
 
-let body = "";
-let address = null;
+const LONG = /"([A-Za-z0-9+/=]{24})[A-Za-z0-9+/=]{200,}"/g;
 
-/** `url`: address of `_search` when the page may know it, else a name that the reader's shell fills in. */
-export function setAddress(url, index) {
-  address = url ? `'${url}'` : `"$OPENSEARCH_URL/${index}/_search"`;
-}
+let sent = { body: "", url: "" };
 
-export function showRequest(sent) {
-  body = sent;
-  $("sent").hidden = false;
-  $("request").replaceChildren(
-    h("span", { className: "shell" }, `${command()}\n`),
-    shortened(body),
-    h("span", { className: "shell" }, "\nJSON"),
-  );
+// The body goes in through stdin: a picture is too long for an argument, and needs no escaping there.
+const head = () => `curl -s "${sent.url}" -H 'content-type: application/json' --data-binary @- <<'JSON'`;
+const curl = (body) => `${head()}\n${body}\nJSON\n`;
+
+/** `url` is null when the page may not know the cluster's address. */
+export function showRequest(body, url, index) {
+  sent = { body, url: url ?? `$OPENSEARCH_URL/${index}/_search` };
+  $("sent").textContent = curl(body.replace(LONG, (whole, start) => `"${start}… ${whole.length - 2} characters"`));
+  $("request").hidden = false;
 }
 
 export function hideRequest() {
-  $("sent").hidden = true;
+  $("request").hidden = true;
 }
 
-/** The body goes through a here-document: quotes need no care there, and no picture is too long for it. */
-const command = () => `curl -s -H 'content-type: application/json' ${address} --data-binary @- <<'JSON'`;
-const curl = () => `${command()}\n${body}\nJSON\n`;
-
-/** Pictures are cut on the screen only. */
-function shortened(text) {
-  return text.replace(/"([A-Za-z0-9+/]{40})[A-Za-z0-9+/]{80,}={0,2}"/g, (whole, start) => {
-    return `"${start}… (${whole.length - 2} characters)"`;
-  });
-}
-
-export function watchCopies() {
-  for (const [id, text] of [["copy-body", () => body], ["copy-curl", curl]]) {
-    const button = $(id);
-    const label = button.textContent;
-    button.addEventListener("click", async () => {
-      button.textContent = (await copied(text())) ? "Copied" : "Not copied";
-      setTimeout(() => (button.textContent = label), 1500);
-    });
-  }
-}
-
-async function copied(text) {
+async function copy(button, text) {
+  const label = button.textContent;
   try {
     await navigator.clipboard.writeText(text);
-    return true;
+    button.textContent = "Copied";
   } catch {
-    const area = h("textarea", { value: text, className: "offscreen" }); // plain http has no clipboard interface
-    document.body.append(area);
-    area.select();
-    const done = document.execCommand("copy");
-    area.remove();
-    return done;
+    button.textContent = copyWithoutPermission(text) ? "Copied" : "Can’t copy here";
   }
+  setTimeout(() => (button.textContent = label), 1500);
 }
+
+// Without https or localhost there is no navigator.clipboard.
+function copyWithoutPermission(text) {
+  const area = document.createElement("textarea");
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  const done = document.execCommand("copy");
+  area.remove();
+  return done;
+}
+
+$("copy-body").addEventListener("click", (event) => copy(event.currentTarget, sent.body));
+$("copy-curl").addEventListener("click", (event) => copy(event.currentTarget, curl(sent.body)));

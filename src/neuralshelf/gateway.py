@@ -111,16 +111,13 @@ class Gateway:
         }
 
     def facets(self) -> dict[str, Any]:
-        """Values of each keyword filter with their counts, the range of each number, in the configured order."""
+        """Values of each keyword filter with count and one product's picture, the range of each number."""
         body = render("gateway/facets.json.j2", values=self._values, numbers=self._numbers, most=MAX_FACET_VALUES)
         found = self._send(f"/{self.index.name}/_search?search_pipeline=_none", body)
         groups = found["aggregations"]
         return {
             "total": found["hits"]["total"]["value"],
-            "values": {
-                field: [{"value": b["key"], "count": b["doc_count"]} for b in groups[field]["buckets"]]
-                for field in self._values
-            },
+            "values": {field: [_facet_value(bucket) for bucket in groups[field]["buckets"]] for field in self._values},
             "ranges": {field: {"min": groups[field]["min"], "max": groups[field]["max"]} for field in self._numbers},
         }
 
@@ -171,6 +168,11 @@ class Gateway:
             ) from None
         except TransportError as fault:
             _refuse(fault)
+
+
+def _facet_value(bucket: Mapping[str, Any]) -> dict[str, Any]:
+    example = bucket["example"]["hits"]["hits"][0]["_source"]
+    return {"value": bucket["key"], "count": bucket["doc_count"], "picture": example.get("image_path")}
 
 
 def create_gateway(

@@ -1,0 +1,35 @@
+// The page's own server. A failure is always a Failure: one line, and the next step.
+
+export class Failure extends Error {
+  constructor(message, hint = "", code = "internal") {
+    super(message);
+    this.hint = hint;
+    this.code = code;
+  }
+}
+
+async function call(path, options) {
+  let response;
+  try {
+    response = await fetch(path, options);
+  } catch (fault) {
+    if (fault.name === "AbortError") throw fault;
+    throw navigator.onLine
+      ? new Failure("The page’s server doesn’t answer.", "Is it still running? Start it again, then retry.", "offline")
+      : new Failure("You are offline.", "Connect, then retry.", "offline");
+  }
+  const content = await response.json().catch(() => ({}));
+  if (response.ok) return content;
+  throw new Failure(content.error ?? `The server answered ${response.status}.`, content.hint, content.code);
+}
+
+export const search = (question, signal) =>
+  call("/api/search", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(question),
+    signal,
+  });
+
+export const facets = () => call("/api/facets");
+export const status = () => call("/api/status");

@@ -1,0 +1,216 @@
+// The search page: one question at a time, the latest wins.
+
+import { readAddress, writeAddress } from "./address.js";
+import * as api from "./api.js";
+import { $, make, plural } from "./dom.js";
+import { filterPanel } from "./filters.js";
+import { picturePicker } from "./picture.js";
+import { hideRequest, showRequest } from "./request.js";
+import { showDone, showHits, showTiles, showWaiting } from "./results.js";
+
+const PAGE_SIZE = 24;
+const EXAMPLES = ["red teapot", "wine glass", "something to sit on in the garden", "keeps the sun off my head"];
+
+let image = ""; // base64 of the question's picture
+let weight = null; // 0 to 1 once the slider was moved; before that the weights of the search pipeline hold
+let about = { index: "products", search_url: null, vector_weight: 0.7 };
+let kinds = []; // what the start page offers to look around in
+let asked = null; // the question whose hits are shown, and how many there are
+let running = null; // AbortController of the question under way
+
+const filters = filterPanel(() => ask());
+const picture = picturePicker({
+  taken(base64) {
+    image = base64;
+    ask();
+  },
+  removed() {
+    image = "";
+    ask();
+  },
+  failed: (fault) => notify(fault.message, fault.hint),
+});
+
+function question() {
+  const asks = { text: $("text").value.trim(), image, filters: filters.parameters(), size: PAGE_SIZE };
+  if (weight !== null) asks.vector_weight = weight;
+  return asks;
+}
+
+const isEmpty = ({ text, image, filters }) => !text && !image && Object.keys(filters).length === 0;
+
+/** Ask what the page says now; `again` when it says what the address says. */
+async function ask({ again = false } = {}) {
+  const asks = question();
+  if (!again) writeAddress(asks);
+  $("weight").disabled = !asks.text;
+  if (isEmpty(asks)) return start();
+  document.body.dataset.view = "results";
+  const answer = await send(asks);
+  if (!answer) return;
+  const { hits, total } = answer;
+  asked = { ...asks, keyword_only: answer.keyword_only, best: Math.max(1, ...hits.map((hit) => hit.score ?? 0)) };
+  asked.scored = Boolean(asks.text || asks.image);
+  asked.from = hits.length;
+  showHits(hits, { ...asked, similar });
+  $("more").hidden = !answer.more;
+  showRequest(answer.body, about.search_url, about.index);
+  $("summary").textContent = hits.length ? `${plural(total, "product")} ${manner(asked)}` : "";
+  if (!hits.length) notify("No product fits.", "Try other words, or take away a filter.");
+}
+
+async function more() {
+  const answer = await send(asked);
+  if (!answer) return;
+  asked.from += answer.hits.length;
+  showHits(answer.hits, { ...asked, similar, add: true })?.focus();
+  $("more").hidden = !answer.more;
+  showRequest(answer.body, about.search_url, about.index);
+}
+
+/** The answer, or null when it failed (the page says why) or a newer question took over. */
+async function send({ text, image, filters, size, vector_weight, keyword_only, from }) {
+  running?.abort();
+  const mine = (running = new AbortController());
+  const asks = { text, image, filters, size, vector_weight, keyword_only, from };
+  showWaiting();
+  notify(null);
+  try {
+    try {
+      return await api.search(asks, mine.signal);
+    } catch (fault) {
+      if (fault.code !== "models_away" || keyword_only || !text) throw fault;
+      const answer = await api.search({ ...asks, image: "", keyword_only: true }, mine.signal);
+      notify("The embedding models don’t answer: these hits are by keywords alone.", fault.hint);
+      return answer;
+    }
+  } catch (fault) {
+    if (fault.name === "AbortError") return null;
+    if (!(fault instanceof api.Failure)) throw fault;
+    clear();
+    notify(fault.message, fault.hint, { retry: true });
+    return null;
+  } finally {
+    if (running === mine) showDone();
+  }
+}
+
+/** One line and its next step; null takes it away. */
+function notify(message, hint = "", { retry = false } = {}) {
+  const button = retry && make("button", { type: "button", onclick: load }, "Retry");
+  $("notice").replaceChildren(...(message ? [make("strong", {}, message), hint ? ` ${hint} ` : " ", button || ""] : []));
+  $("notice").hidden = !message;
+}
+
+function clear() {
+  asked = null;
+  showHits([], {});
+  hideRequest();
+  $("more").hidden = true;
+  $("summary").textContent = "";
+}
+
+/** Nothing is asked for: offer the kinds of things there are. */
+function start() {
+  running?.abort();
+  document.body.dataset.view = "start";
+  notify(null);
+  clear();
+  showDone();
+  if (!kinds.length) return;
+  $("summary").textContent = "Or look around";
+  showTiles(kinds, (value) => {
+    filters.set({ kind: [value] });
+    ask();
+    $("results").focus();
+  });
+}
+
+function manner({ text, image, keyword_only }) {
+  if (keyword_only) return "by keywords";
+  if (text && image) return "by text and picture";
+  return text ? "by text" : image ? "by picture" : "in the catalogue";
+}
+
+/** Search with the picture of a product: the very bytes that were indexed. */
+async function similar(path) {
+  const response = await fetch(path).catch(() => null);
+  if (!response?.ok) return notify("That picture can’t be loaded.", "Choose another product.");
+  $("text").value = "";
+  filters.set({});
+  scrollTo({ top: 0 });
+  const blob = await response.blob();
+  await picture.take(new File([blob], path.split("/").at(-1), { type: blob.type }));
+}
+
+function showWeight() {
+  const share = Number($("weight").value);
+  $("weight-value").textContent = `${share} %`;
+  $("weight").setAttribute("aria-valuetext", `${share} % vectors, ${100 - share} % keywords`);
+}
+
+/** Learn what there is, then ask what the address says. */
+async function load() {
+  notify(null);
+  try {
+    about = await api.status();
+    if (weight === null) $("weight").value = Math.round(about.vector_weight * 100);
+    showWeight();
+    if (about.error) throw new api.Failure(about.error, about.hint);
+    $("about").textContent = `${plural(about.products, "product")} · OpenSearch ${about.engine}`;
+    const facets = await api.facets();
+    kinds = (facets.values.kind ?? []).filter(({ picture }) => picture);
+    filters.show(facets);
+    await ask({ again: true });
+  } catch (fault) {
+    if (!(fault instanceof api.Failure)) throw fault;
+    clear();
+    notify(fault.message, fault.hint, { retry: true });
+  }
+}
+
+function takeAddress() {
+  const { text, filters: chosen } = readAddress();
+  $("text").value = text;
+  filters.set(chosen);
+}
+
+$("search").addEventListener("submit", (event) => {
+  event.preventDefault();
+  ask();
+});
+$("weight").addEventListener("input", showWeight);
+$("weight").addEventListener("change", () => {
+  weight = Number($("weight").value) / 100;
+  if (asked?.text) ask();
+});
+$("more").addEventListener("click", more);
+$("text").addEventListener("keydown", (event) => {
+  if (event.key !== "ArrowDown") return;
+  event.preventDefault();
+  $("hits").querySelector("button")?.focus();
+});
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.matches("input:not([type=checkbox], [type=range]), textarea");
+  if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey) {
+    event.preventDefault();
+    $("text").focus();
+    $("text").select();
+  } else if (event.key === "Escape" && picture.remove()) {
+    event.preventDefault();
+    $("text").focus();
+  }
+});
+addEventListener("popstate", () => {
+  takeAddress();
+  ask({ again: true });
+});
+
+$("examples").append(
+  ...EXAMPLES.map((text) =>
+    make("button", { type: "button", onclick: () => (($("text").value = text), ask()) }, text),
+  ),
+);
+showWeight();
+takeAddress();
+await load();

@@ -1,0 +1,88 @@
+// Hits as cards. Each card is a button: it searches on with that product's picture.
+
+import { $, make, number } from "./dom.js";
+
+const list = $("hits");
+
+const address = (path) => `/pictures/${path.split("/").map(encodeURIComponent).join("/")}`;
+
+function frame(path) {
+  const image = path && make("img", { src: address(path), alt: "", loading: "lazy", width: 256, height: 256 });
+  image?.addEventListener("error", () => image.remove());
+  return make("span", { class: "frame" }, image || null);
+}
+
+function card({ id, score, source }, { best, scored, similar }) {
+  const { title = id, brand, price, image_path: path } = source;
+  const button = make(
+    "button",
+    { type: "button", class: "card", "data-id": id, title: path ? "Find products that look like this" : null },
+    frame(path),
+    make("span", { class: "brand-name" }, brand ?? ""),
+    make("span", { class: "title" }, title),
+    make(
+      "span",
+      { class: "facts" },
+      make("span", { class: "price" }, typeof price === "number" ? number(price, 2) : ""),
+      scored ? make("span", { class: "score", "aria-label": `score ${score.toFixed(3)}` }, score.toFixed(3)) : null,
+    ),
+    scored ? bar(score / best) : null,
+  );
+  if (path) button.addEventListener("click", () => similar(address(path)));
+  return make("li", {}, button);
+}
+
+function bar(share) {
+  const meter = make("span", { class: "meter", "aria-hidden": "true" });
+  meter.style.setProperty("--share", String(Math.max(0, Math.min(1, share))));
+  return meter;
+}
+
+/** Replace the cards, or `add` to them; returns the first new one. `best` is the score that fills a card's bar. */
+export function showHits(hits, { add, ...look }) {
+  const cards = hits.map((hit) => card(hit, look));
+  if (!add) list.replaceChildren(...cards);
+  else list.append(...cards);
+  return cards[0]?.firstElementChild;
+}
+
+/** Values of a facet as tiles to start from. */
+export function showTiles(values, chosen) {
+  list.replaceChildren(
+    ...values.map(({ value, count, picture }) => {
+      const facts = make("span", { class: "facts" }, make("span", { class: "brand-name" }, String(count)));
+      const tile = make("button", { type: "button", class: "card tile" }, frame(picture), make("span", { class: "title" }, value), facts);
+      tile.addEventListener("click", () => chosen(value));
+      return make("li", {}, tile);
+    }),
+  );
+}
+
+/** Grey cards for the first wait; a later search dims the cards that are there. */
+export function showWaiting() {
+  if (list.childElementCount === 0) {
+    list.replaceChildren(...Array.from({ length: 12 }, () => make("li", { class: "waiting", "aria-hidden": "true" })));
+  }
+  $("results").setAttribute("aria-busy", "true");
+}
+
+export function showDone() {
+  $("results").removeAttribute("aria-busy");
+  if (list.firstElementChild?.classList.contains("waiting")) list.replaceChildren();
+}
+
+/** Arrow keys, Home and End walk through the cards as they are laid out. */
+list.addEventListener("keydown", (event) => {
+  const cards = [...list.querySelectorAll(".card")];
+  const at = cards.indexOf(document.activeElement);
+  if (at < 0 || event.altKey || event.ctrlKey || event.metaKey) return;
+  const row = cards.filter((other) => other.offsetTop === cards[0].offsetTop).length;
+  const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: row, ArrowUp: -row }[event.key];
+  let to = step === undefined ? undefined : at + step;
+  if (event.key === "Home") to = 0;
+  if (event.key === "End") to = cards.length - 1;
+  if (to === undefined) return;
+  event.preventDefault();
+  if (to < 0 && event.key === "ArrowUp") $("text").focus();
+  else cards[Math.max(0, Math.min(to, cards.length - 1))].focus();
+});

@@ -41,6 +41,7 @@ _log = logging.getLogger(__name__)
 
 _MAX_BODY = {"sagemaker": SAGEMAKER_MAX_BODY, "bedrock": BEDROCK_MAX_BODY, "": SAGEMAKER_MAX_BODY}
 _CLIENT_CLOSED_REQUEST = 499
+_SMALL_BODY = 8192  # bodies up to here, texts mostly, don't queue behind pictures that are being decoded
 
 
 def create_app(
@@ -107,11 +108,15 @@ class Runtime:
         self._memory = BodyMemory(limits.max_buffered)
         encoders = {id(endpoint.encoder): endpoint.encoder for endpoint in endpoints.values()}
         self._batchers = {key: Batcher(encoder, limits, self._counters) for key, encoder in encoders.items()}
+        self._readers: ThreadPoolExecutor | None = None
         self._decoders: ThreadPoolExecutor | None = None
 
     @asynccontextmanager
     async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
-        with ThreadPoolExecutor(self._limits.decoders, thread_name_prefix="decoder") as self._decoders:
+        with (
+            ThreadPoolExecutor(1, thread_name_prefix="reader") as self._readers,
+            ThreadPoolExecutor(self._limits.decoders, thread_name_prefix="decoder") as self._decoders,
+        ):
             for batcher in self._batchers.values():
                 batcher.start()
             try:
@@ -201,7 +206,8 @@ class Runtime:
         start = time.monotonic()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._limits.deadline
-        work = await loop.run_in_executor(self._decoders, endpoint.contract.read, content, endpoint.encoder)
+        threads = self._readers if len(content) <= _SMALL_BODY else self._decoders
+        work = await loop.run_in_executor(threads, endpoint.contract.read, content, endpoint.encoder)
         body.release()
         self._counters.add(
             images=sum(sample.image is not None for sample in work.samples),

@@ -1,8 +1,9 @@
 """Dynamic batching: samples of different requests go through the model together, each answered on its own.
 
 One thread a model. An idle model starts on the first sample at once; while it works, samples gather, and the next
-batch takes those of one dimension. Only when the batch before held several does the thread wait a moment
-(`max_wait`) for the same number to return, so that clients in a closed loop don't fall into batches of 15 and 1.
+batch takes those of one kind: one dimension, texts or pictures, texts first. Only when the batch before held several
+does the thread wait a moment (`max_wait`) for the same number to return, so that clients in a closed loop don't fall
+into batches of 15 and 1.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +27,19 @@ from neuralshelf.model_packages.server.refusals import DeadlinePassed, ModelFail
 _log = logging.getLogger(__name__)
 
 
+class _Kind(NamedTuple):
+    """What samples of one batch have in common."""
+
+    dimension: int
+    picture: bool
+
+
 @dataclass(eq=False)
 class _Entry:
     """One sample on its way. `answer` is set on its own event loop only."""
 
     sample: Sample
-    dimension: int
+    kind: _Kind
     loop: asyncio.AbstractEventLoop
     answer: asyncio.Future[NDArray[np.float32]]
 
@@ -58,6 +67,7 @@ class Batcher:
         self._queue: deque[_Entry] = deque()
         self._running = False
         self._last_batch = 0
+        self._last_kind = _Kind(0, picture=True)
         self._thread: threading.Thread | None = None
 
     @property
@@ -95,7 +105,10 @@ class Batcher:
             ModelFailed: the model raised on one of them, or gave no finite vector.
         """
         loop = asyncio.get_running_loop()
-        entries = [_Entry(sample, dimension, loop, loop.create_future()) for sample in samples]
+        kinds = [_Kind(dimension, sample.image is not None) for sample in samples]
+        entries = [
+            _Entry(sample, kind, loop, loop.create_future()) for sample, kind in zip(samples, kinds, strict=True)
+        ]
         self._enqueue(entries)
         try:
             async with asyncio.timeout_at(deadline):
@@ -141,15 +154,23 @@ class Batcher:
                 if not arrived:
                     self._last_batch = 0
             self._gather()
-            dimension = self._queue[0].dimension
+            kind = self._next_kind()
             batch: list[_Entry] = []
             left: deque[_Entry] = deque()
             for entry in self._queue:
-                fits = len(batch) < self._limits.max_batch and entry.dimension == dimension
+                fits = len(batch) < self._limits.max_batch and entry.kind == kind
                 (batch if fits else left).append(entry)
             self._queue = left
             self._last_batch = len(batch)
+            self._last_kind = kind
             return batch
+
+    def _next_kind(self) -> _Kind:
+        """Texts first, as a search must not wait for all pictures of a bulk; but not twice while pictures wait."""
+        first = self._queue[0].kind
+        if self._last_kind.picture or not any(entry.kind.picture for entry in self._queue):
+            return next((entry.kind for entry in self._queue if not entry.kind.picture), first)
+        return next(entry.kind for entry in self._queue if entry.kind.picture)
 
     def _gather(self) -> None:
         """Under load, let the clients of the batch before come back. The lock is held, but for the waiting."""
@@ -159,7 +180,7 @@ class Batcher:
             self._wake.wait(left)
 
     def _encode(self, batch: Sequence[_Entry]) -> None:
-        dimension = batch[0].dimension
+        dimension = batch[0].kind.dimension
         try:
             rows = self.encoder.encode([entry.sample for entry in batch], dimension)
             if rows.shape != (len(batch), dimension):

@@ -1,5 +1,7 @@
 """Batching across requests, seen from outside: counters, answers, refusals, and a server that stays awake."""
 
+import base64
+import io
 import socket
 import threading
 import time
@@ -9,6 +11,7 @@ from typing import Any
 
 import pytest
 import requests
+from PIL import Image
 
 from neuralshelf.model_packages.server.limits import Limits
 
@@ -178,3 +181,23 @@ def test_an_answer_does_not_wait_for_the_acknowledgement_of_its_head(open_server
             session.post(open_server.url + TEXTS, json=["a"], timeout=10).elapsed.total_seconds() for _ in range(20)
         ]
     assert min(seconds) < 0.03
+
+
+def picture() -> str:
+    out = io.BytesIO()
+    Image.effect_noise((120, 120), 80).save(out, "PNG")
+    return base64.b64encode(out.getvalue()).decode()
+
+
+def test_a_text_does_not_wait_for_all_pictures_before_it_and_pictures_are_not_starved(serve: Any, toy: Any) -> None:
+    server = serve(signed=False, multimodal=toy(seconds=0.1), limits=replace(Limits(), max_batch=4))
+    body = {"inputImage": picture()}
+    with ThreadPoolExecutor(48) as pool:
+        pictures = [pool.submit(requests.post, server.url + CLIP, json=body, timeout=30) for _ in range(40)]
+        until(lambda: server.status()["counters"]["waiting"] > 20)
+        started = time.monotonic()
+        assert ask(server, "a search").status_code == 200
+        assert time.monotonic() - started < 0.6
+        texts = [pool.submit(ask, server, f"text {number}") for number in range(8)]
+        assert {future.result().status_code for future in pictures + texts} == {200}
+    assert time.monotonic() - started < 3

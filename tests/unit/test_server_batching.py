@@ -66,7 +66,6 @@ def test_before_its_start_and_after_its_end_a_model_is_not_ready() -> None:
     with pytest.raises(NotReady):
         encode(made, "a")
     made.start()
-    assert made.running
     assert len(encode(made, "a")) == 1
     made.stop(5)
     assert not made.running

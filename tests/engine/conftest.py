@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,12 @@ def running(cluster: ClusterConfig, folders: Folders) -> Iterator[Engine]:
         engine.stop()
         if isinstance(engine, ContainerEngine):
             subprocess.run(["docker", "volume", "rm", "--force", engine.volume], capture_output=True, check=False)
+
+
+@pytest.fixture(scope="session")
+def temporary() -> Callable[[], AbstractContextManager[Folders]]:
+    """`with temporary() as folders`: for an engine of one's own."""
+    return temporary_folders
 
 
 @pytest.fixture(scope="session")

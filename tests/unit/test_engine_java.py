@@ -57,7 +57,8 @@ def test_the_compiled_probe_is_the_source_beside_it(tmp_path: Path) -> None:
         pytest.skip("that Java has no compiler")
     (tmp_path / "JavaProbe.java").write_text(SOURCE)
     options = ["-nowarn", "-g:none", "-XDstringConcat=inline", "--release", "10"]
-    subprocess.run([str(home / "bin" / "javac"), *options, "JavaProbe.java"], cwd=tmp_path, check=True, capture_output=True)
+    compiler = [str(home / "bin" / "javac"), *options, "JavaProbe.java"]
+    subprocess.run(compiler, cwd=tmp_path, check=True, capture_output=True)
     asked = [str(home / "bin" / "java"), "-cp", str(tmp_path), "JavaProbe"]
     compiled_now = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
     (tmp_path / "JavaProbe.class").write_bytes(base64.b64decode(CLASS))

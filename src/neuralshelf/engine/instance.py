@@ -14,6 +14,7 @@ from neuralshelf.engine.locks import try_lock
 from neuralshelf.engine.user import RunAs
 from neuralshelf.errors import EngineError
 
+STRAY_PATIENCE_SECONDS = 20.0
 _SETTINGS = """\
 # Written at each start; changes here are lost.
 cluster.name: neuralshelf
@@ -103,7 +104,7 @@ class Instance:
 
     def _end_stray(self) -> IO[bytes]:
         pid = self._record().get("engine")
-        for number, patience in ((signal.SIGTERM, 20.0), (signal.SIGKILL, 5.0)):
+        for number, patience in ((signal.SIGTERM, STRAY_PATIENCE_SECONDS), (signal.SIGKILL, 5.0)):
             # The lock is held, so the JVM that wrote this pid lives: it can't have passed to another process.
             if isinstance(pid, int):
                 os.kill(pid, number)

@@ -15,6 +15,8 @@ export function filterPanel(changed) {
   wide.addEventListener("change", fit);
   fit();
 
+  $("clear-filters").addEventListener("click", () => (set({}), changed()));
+
   const listOf = (field) => lists.get(field) ?? lists.set(field, new Set()).get(field);
   const parameters = () => {
     const chosen = [...lists].filter(([, values]) => values.size).map(([field, values]) => [field, [...values]]);
@@ -103,11 +105,9 @@ export function filterPanel(changed) {
     set,
     /** Draw what /api/facets answered. */
     show({ values, ranges }) {
-      const clear = { type: "button", id: "clear-filters", class: "link", onclick: () => (set({}), changed()) };
       const groups = Object.entries(values).filter(([, found]) => found.length);
       const numbers = Object.entries(ranges).filter(([, found]) => found.min != null);
       box.replaceChildren(
-        make("button", clear, "Clear filters"),
         ...groups.map(([field, found]) => group(field, found)),
         ...numbers.map(([field, found]) => range(field, found)),
       );

@@ -162,10 +162,6 @@ class Gateway:
             return self.client.transport.perform_request("GET" if body is None else "POST", path, body=body)
         except NoConnection:
             raise Refusal(502, "engine_away", "OpenSearch doesn't answer", "start it with: neuralshelf up") from None
-        except NotFoundError:
-            raise Refusal(
-                503, "not_provisioned", "there is no catalogue to search yet", "neuralshelf apply, then ingest"
-            ) from None
         except TransportError as fault:
             _refuse(fault)
 
@@ -264,7 +260,10 @@ def _refuse(fault: TransportError) -> NoReturn:
     status = fault.status_code if isinstance(fault.status_code, int) else 500
     if status in (401, 403):
         raise Refusal(502, "login_refused", "OpenSearch refused the login of this page", "check the cluster's login")
-    if status == 429 or status >= 500 or "not ready" in cause or "not deployed" in cause:
+    about_models = isinstance(fault, NotFoundError) and "model" in cause  # a model that the pipelines name is gone
+    if isinstance(fault, NotFoundError) and not about_models:
+        raise Refusal(503, "not_provisioned", "there is no catalogue to search yet", "neuralshelf apply, then ingest")
+    if status == 429 or status >= 500 or about_models or "not ready" in cause or "not deployed" in cause:
         raise Refusal(503, "models_away", f"the embedding models don't answer: {cause}", "neuralshelf status")
     raise Refusal(400, "refused", cause, "change the question or the picture")
 

@@ -32,8 +32,8 @@ class Resource:
     Attributes:
         kind: what it is.
         name: its name in the cluster, deterministic, prefixed with project and environment.
-        body: the request body; a string value `ref(KIND, NAME)` stands for the id of another resource, known once
-            that exists.
+        body: the request body; `ref(KIND, NAME)` in a string of it stands for the id of another resource, known
+            once that exists.
         secrets: JSON path (dotted) -> secret value, put into the body only when it is sent. They enter the
             fingerprint as a salted hash.
     """
@@ -61,7 +61,7 @@ class Resource:
         return _digest(text)[:16]
 
 
-_REF = re.compile(r"^ref:(?P<address>[a-z-]+/.+)$", re.DOTALL)
+_REF = re.compile(r"ref:([a-z-]+/[A-Za-z0-9_.-]+)")
 
 
 def ref(kind: Kind, name: str) -> str:
@@ -72,8 +72,7 @@ def ref(kind: Kind, name: str) -> str:
 def references(value: Json) -> Iterator[str]:
     """Addresses named by `ref` placeholders anywhere in `value`."""
     if isinstance(value, str):
-        if match := _REF.match(value):
-            yield match["address"]
+        yield from _REF.findall(value)
     elif isinstance(value, Mapping):
         for item in value.values():
             yield from references(item)
@@ -85,13 +84,19 @@ def references(value: Json) -> Iterator[str]:
 def resolve(value: Json, ids: Mapping[str, str]) -> Json:
     """A copy of `value` with every placeholder replaced by its id; KeyError names an address without one."""
     if isinstance(value, str):
-        match = _REF.match(value)
-        return ids[match["address"]] if match else value
+        return _REF.sub(lambda found: ids[found[1]], value)
     if isinstance(value, Mapping):
         return {key: resolve(item, ids) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [resolve(item, ids) for item in value]
     return value
+
+
+def ids_in(wanted: str, made: str) -> dict[str, str]:
+    """Address -> id, read back from a text that ends with what `resolve` made of `wanted`; {} when it doesn't."""
+    texts, addresses = _REF.split(wanted)[::2], _REF.findall(wanted)
+    found = re.fullmatch(".*?" + r"(\S+?)".join(map(re.escape, texts)), made, re.DOTALL)
+    return dict(zip(addresses, found.groups(), strict=True)) if found else {}
 
 
 def _digest(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from neuralshelf.provision.marker import Marker
 from neuralshelf.provision.plan import Action, Live, plan
-from neuralshelf.resource import Kind, Resource, ref, resolve
+from neuralshelf.resource import Kind, Resource, ids_in, ref, references, resolve
 
 
 def deployment(url: str = "http://a", secret: str = "s") -> list[Resource]:
@@ -64,6 +64,16 @@ def test_references_are_found_and_resolved_at_any_depth() -> None:
     pipeline = deployment()[0]
     assert pipeline.depends_on == ("model/p-text",)
     assert resolve(pipeline.body, {"model/p-text": "M9"}) == {"processors": [{"e": {"model_id": "M9"}}]}
+
+
+def test_references_inside_a_longer_text_are_resolved_and_read_back() -> None:
+    text = f'{{"a": "{ref(Kind.MODEL, "p-text")}", "b": "{ref(Kind.MODEL, "p-image")}"}}'
+    ids = {"model/p-text": "M9", "model/p-image": "x_-1"}
+    made = resolve(text, ids)
+    assert made == '{"a": "M9", "b": "x_-1"}'
+    assert list(references(text)) == list(ids)
+    assert ids_in(text, f"{{{{! marker }}}}{made}") == ids
+    assert ids_in(text, "something else") == {}
 
 
 def test_a_marker_survives_the_description_it_stands_in() -> None:

@@ -159,7 +159,7 @@ _DYNAMIC_SETTINGS = ("index.default_pipeline", "index.search.default_pipeline", 
 
 
 def _search_template(client: OpenSearch, change: Change, ids: Mapping[str, str], marker: Marker) -> str:
-    script = change.resource.body["script"]
+    script = resolve(change.resource.body, ids)["script"]
     marked = script | {"source": "{{! " + str(marker) + " }}" + script["source"]}
     client.put_script(id=change.resource.name, body={"script": marked})
     return change.resource.name

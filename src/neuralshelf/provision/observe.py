@@ -7,7 +7,7 @@ from opensearchpy import NotFoundError, OpenSearch
 
 from neuralshelf.provision.marker import Marker
 from neuralshelf.provision.plan import Live
-from neuralshelf.resource import Kind, Resource
+from neuralshelf.resource import Kind, Resource, ids_in
 
 ML = "/_plugins/_ml"
 
@@ -99,7 +99,8 @@ def _search_template(client: OpenSearch, resource: Resource) -> Live | None:
         script = client.get_script(id=resource.name)["script"]
     except NotFoundError:
         return None
-    return Live(resource.name, _fingerprint(resource, script["source"]))
+    links = _model_links(resource.body["script"]["source"], script["source"])
+    return Live(resource.name, _fingerprint(resource, script["source"]), links)
 
 
 def _marked(resource: Resource, description: str | None, body: Mapping[str, Any]) -> Live:
@@ -109,8 +110,8 @@ def _marked(resource: Resource, description: str | None, body: Mapping[str, Any]
 
 def _model_links(wanted: Any, live: Any) -> dict[str, str]:
     """Walk the desired and the live body together; where one has a reference the other has the id in use."""
-    if isinstance(wanted, str) and wanted.startswith("ref:"):
-        return {wanted.removeprefix("ref:"): str(live)}
+    if isinstance(wanted, str) and isinstance(live, str):
+        return ids_in(wanted, live)
     links: dict[str, str] = {}
     if isinstance(wanted, Mapping) and isinstance(live, Mapping):
         for key, value in wanted.items():

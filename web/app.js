@@ -55,7 +55,7 @@ async function ask({ again = false } = {}) {
   showHits(hits, { ...asked, similar });
   $("more").hidden = !answer.more;
   showRequest(answer.body, about.search_url, about.index);
-  $("summary").textContent = hits.length ? `${plural(total, "product")} ${manner(asked)}` : "";
+  $("summary").textContent = hits.length ? `${plural(total, "product")} ${manner(asked)} in ${answer.took} ms` : "";
   if (!hits.length) notify("No product fits.", "Try other words, or take away a filter.");
 }
 
@@ -157,7 +157,7 @@ async function load() {
     if (weight === null) $("weight").value = Math.round(about.vector_weight * 100);
     showWeight();
     if (about.error) throw new api.Failure(about.error, about.hint);
-    $("about").textContent = `${plural(about.products, "product")} · OpenSearch ${about.engine}`;
+    $("about").replaceChildren(plural(about.products, "product"), make("span", {}, ` · OpenSearch ${about.engine}`));
     const facets = await api.facets();
     kinds = (facets.values.kind ?? []).filter(({ picture }) => picture);
     filters.show(facets);

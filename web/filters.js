@@ -3,6 +3,7 @@
 import { $, make, number } from "./dom.js";
 
 const FIRST_SHOWN = 8;
+const ORDER = ["kind", "colour", "color", "brand"]; // what people narrow by first; the rest as configured
 
 /** Keeps the chosen filters as parameters of the search template; `changed()` tells that the user changed them. */
 export function filterPanel(changed) {
@@ -57,14 +58,16 @@ export function filterPanel(changed) {
   }
 
   function group(field, values) {
+    const coloured = field.startsWith("colo");
     const items = values.map(({ value, count }, place) => {
       const input = make("input", { type: "checkbox", name: field, value, onchange: tick });
-      const swatch = field.startsWith("colo") ? make("i", { class: "swatch", "data-colour": value }) : null;
+      const swatch = coloured ? make("i", { class: "swatch", "data-colour": value }) : null;
       const label = make("label", {}, input, swatch, make("span", {}, value), make("b", {}, number(count)));
-      return make("li", { class: place >= FIRST_SHOWN ? "beyond" : null }, label);
+      return make("li", { class: place >= FIRST_SHOWN && !coloured ? "beyond" : null }, label);
     });
-    const list = make("ul", {}, ...items);
-    return make("fieldset", {}, make("legend", {}, field), list, values.length > FIRST_SHOWN ? unfold(list) : null);
+    const list = make("ul", { class: coloured ? "colours" : null }, ...items);
+    const rest = values.length > FIRST_SHOWN && !coloured;
+    return make("fieldset", {}, make("legend", {}, field), list, rest ? unfold(list) : null);
   }
 
   function unfold(list) {
@@ -105,7 +108,9 @@ export function filterPanel(changed) {
     set,
     /** Draw what /api/facets answered. */
     show({ values, ranges }) {
+      const place = (field) => (ORDER.includes(field) ? ORDER.indexOf(field) : ORDER.length);
       const groups = Object.entries(values).filter(([, found]) => found.length);
+      groups.sort(([one], [other]) => place(one) - place(other));
       const numbers = Object.entries(ranges).filter(([, found]) => found.min != null);
       box.replaceChildren(
         ...groups.map(([field, found]) => group(field, found)),

@@ -8,13 +8,15 @@ sent as it is.
 import base64
 import binascii
 import json
+import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from opensearchpy import ConnectionError as NoConnection
-from opensearchpy import NotFoundError, OpenSearch, TransportError
+from opensearchpy import OpenSearch, TransportError
 from pydantic import ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -42,6 +44,12 @@ PICTURE_TYPES = {
     ".webp": "image/webp",
     ".gif": "image/gif",
 }
+
+FROM_MODEL = "Error from remote service:"
+ABOUT_MODELS = re.compile(r"model|remote|connector|throttl|acquire operation", re.IGNORECASE)
+LONG_WORD = re.compile(r"[A-Za-z0-9+/=]{120,}")
+
+logger = logging.getLogger(__name__)
 
 PictureFolders = Callable[[], Mapping[str, Path]]
 """Catalogue key -> folder; asked at each request, since a catalogue may be ingested while the page is up."""
@@ -99,12 +107,14 @@ class Gateway:
         template = self.search.keyword_template if question.keyword_only else self.search.template
         rendered = self._send("/_render/template", {"id": template, "params": self._params(question)})
         body = json.dumps(rendered["template_output"], indent=2, ensure_ascii=False)
-        found = self._send(f"/{self.index.name}/_search", body)["hits"]
+        answer = self._send(f"/{self.index.name}/_search", body)
+        found = answer["hits"]
         hits = [{"id": h["_id"], "score": h["_score"], "source": h["_source"]} for h in found["hits"]]
         total = found["total"]["value"]
         return {
             "hits": hits,
             "total": total,
+            "took": answer["took"],
             "more": len(hits) == question.size and question.start + question.size < total,
             "body": body,
             "keyword_only": question.keyword_only,
@@ -255,17 +265,37 @@ def _check_base64(image: str) -> None:
 
 
 def _refuse(fault: TransportError) -> NoReturn:
-    """What the cluster answered instead of hits, for somebody who looks at a page."""
-    cause = reason(fault)
+    """What the cluster answered instead of hits, for somebody who looks at a page: no addresses, no picture bytes."""
+    cause = LONG_WORD.sub("…", reason(fault))
     status = fault.status_code if isinstance(fault.status_code, int) else 500
+    from_model = cause.startswith(FROM_MODEL)
+    if from_model and status == 400:
+        raise Refusal(
+            400, "refused", f"the model refused it: {_words_of_model(cause)}", "change the text or the picture"
+        )
+    if from_model or (status in (404, 429) or status >= 500) and ABOUT_MODELS.search(cause):
+        logger.warning("models away: %s", cause)
+        raise Refusal(503, "models_away", "the embedding models don't answer", "neuralshelf status")
+    if status == 404:
+        raise Refusal(503, "not_provisioned", "there is no catalogue to search yet", "neuralshelf apply, then ingest")
     if status in (401, 403):
         raise Refusal(502, "login_refused", "OpenSearch refused the login of this page", "check the cluster's login")
-    about_models = isinstance(fault, NotFoundError) and "model" in cause  # a model that the pipelines name is gone
-    if isinstance(fault, NotFoundError) and not about_models:
-        raise Refusal(503, "not_provisioned", "there is no catalogue to search yet", "neuralshelf apply, then ingest")
-    if status == 429 or status >= 500 or about_models or "not ready" in cause or "not deployed" in cause:
-        raise Refusal(503, "models_away", f"the embedding models don't answer: {cause}", "neuralshelf status")
-    raise Refusal(400, "refused", cause, "change the question or the picture")
+    if status >= 500 or status == 429:
+        logger.warning("OpenSearch failed: %s", cause)
+        raise Refusal(502, "engine_failed", f"OpenSearch failed (status {status})", "neuralshelf status")
+    raise Refusal(400, "refused", cause, "change the question")
+
+
+def _words_of_model(cause: str) -> str:
+    """The model's own sentence out of SageMaker's or Bedrock's error body."""
+    text = cause.removeprefix(FROM_MODEL).strip()
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return text
+    if isinstance(body, Mapping):
+        text = str(body.get("OriginalMessage") or body.get("Message") or body.get("message") or text)
+    return text.removeprefix("400 Bad Request: ")
 
 
 def _picture(folders: Mapping[str, Path], path: str) -> Response:
@@ -275,7 +305,11 @@ def _picture(folders: Mapping[str, Path], path: str) -> Response:
     if folder is None or kind is None or "\0" in below:
         raise HTTPException(404)
     file = (folder / below).resolve()
-    if not file.is_relative_to(folder.resolve()) or not file.is_file():
+    try:
+        inside = file.is_relative_to(folder.resolve()) and file.is_file()
+    except OSError:  # a name that no file can have
+        inside = False
+    if not inside:
         raise HTTPException(404)
     return FileResponse(file, media_type=kind, headers={"cache-control": "private, max-age=3600"})
 

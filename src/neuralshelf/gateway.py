@@ -273,7 +273,7 @@ def _refuse(fault: TransportError) -> NoReturn:
         raise Refusal(
             400, "refused", f"the model refused it: {_words_of_model(cause)}", "change the text or the picture"
         )
-    if from_model or (status in (404, 429) or status >= 500) and ABOUT_MODELS.search(cause):
+    if from_model or ((status in (404, 429) or status >= 500) and ABOUT_MODELS.search(cause)):
         logger.warning("models away: %s", cause)
         raise Refusal(503, "models_away", "the embedding models don't answer", "neuralshelf status")
     if status == 404:

@@ -32,11 +32,21 @@ from neuralshelf.model_packages.server.limits import Limits
 from neuralshelf.model_packages.server.serving import Server, bound_socket
 from neuralshelf.settings import ClusterConfig, Folders
 
-PROJECT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+PROJECT = HERE.parents[1]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--engine", choices=("embedded", "container"), default="embedded", help="where OpenSearch runs")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests that bring their own engine have nothing to do with `--engine`."""
+    if config.getoption("--engine", "embedded") == "embedded":
+        return
+    others = [i for i in items if HERE in i.path.parents and "engine" not in getattr(i, "fixturenames", ())]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in others]
 
 
 def cluster_config(config: pytest.Config) -> ClusterConfig:

@@ -33,12 +33,6 @@ time.sleep(600)
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _embedded_only(request: pytest.FixtureRequest) -> None:
-    if request.config.getoption("--engine", "embedded") != "embedded":
-        pytest.skip("about the embedded engine")
-
-
 @pytest.fixture(scope="module")
 def folders(request: pytest.FixtureRequest) -> Iterator[Folders]:
     with request.getfixturevalue("temporary")() as made:

@@ -119,7 +119,7 @@ def test_a_missing_plugin_is_named(cluster: Cluster, plugin: str) -> None:
 
 @pytest.mark.parametrize("what", ["knn", "ml"])
 def test_a_plugin_that_does_not_answer_is_told_where_plugins_are_not_listed(cluster: Cluster, what: str) -> None:
-    del cluster.answers["GET /_cat/plugins"]
+    cluster.answers["GET /_cat/plugins"] = (404, {})
     other = "ml" if what == "knn" else "knn"
     del cluster.answers["GET /_plugins/_(knn|ml)/stats"]
     cluster.answers[f"GET /_plugins/_{other}/stats"] = (200, {})

@@ -102,6 +102,8 @@ class ContainerEngine:
 
     def stop(self) -> None:
         """End and remove the container; its volume stays."""
+        if self._container is None and self._lock is None:
+            return
         from docker.errors import DockerException
 
         container, self._container = self._container, None

@@ -13,7 +13,7 @@ from neuralshelf.engine.ports import choose_port
 from neuralshelf.engine.process import Child
 from neuralshelf.engine.ready import await_ready
 from neuralshelf.engine.status import observe
-from neuralshelf.engine.user import RunAs
+from neuralshelf.engine.user import RunAs, make_readable
 from neuralshelf.errors import EngineError
 from neuralshelf.settings import ClusterConfig, Folders
 
@@ -94,7 +94,7 @@ class EmbeddedEngine:
             (self._folders.cache, "NEURALSHELF_CACHE"),
             (self._instance.folder, "NEURALSHELF_STATE"),
         ):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_readable(folder)
             self._run_as.require_reach(folder, variable)
 
     def _pid(self) -> int:

@@ -87,9 +87,7 @@ class _NoDownload(Exception):
     """Why a file could not be had."""
 
 
-def _download(
-    artifact: Artifact, folder: Path, progress: Progress, repositories: Mapping[str, str] | None
-) -> Path:
+def _download(artifact: Artifact, folder: Path, progress: Progress, repositories: Mapping[str, str] | None) -> Path:
     try:
         import requests
         from jgo.maven import MavenContext, PythonResolver
@@ -114,6 +112,12 @@ def _download(
             reason = f"the connection was cut {attempt} times"
         except requests.exceptions.Timeout:
             reason = f"the Maven repository sent nothing for {TIMEOUT_SECONDS} s"
+        except requests.exceptions.SSLError:
+            raise _NoDownload(
+                "the certificate of the Maven repository is not trusted here (REQUESTS_CA_BUNDLE names others)"
+            ) from None
+        except requests.exceptions.ProxyError:
+            reason = "the proxy does not let us through to the Maven repository"
         except requests.exceptions.ConnectionError:
             reason = "no connection to the Maven repository"
         except requests.exceptions.RequestException as fault:

@@ -13,6 +13,7 @@ from neuralshelf.engine.artifacts import RELEASE, Artifact, Release
 from neuralshelf.engine.base import Progress
 from neuralshelf.engine.fetch import fetch, require_space
 from neuralshelf.engine.locks import lock
+from neuralshelf.engine.user import make_readable
 from neuralshelf.errors import EngineError
 
 LAYOUT = "1"  # raised when the way of assembling changes
@@ -27,9 +28,7 @@ class HomeCache:
         repositories: of Maven, name to base URL; default as in `fetch`.
     """
 
-    def __init__(
-        self, cache: Path, release: Release = RELEASE, repositories: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, cache: Path, release: Release = RELEASE, repositories: Mapping[str, str] | None = None) -> None:
         self.folder = cache / "engine"
         self.release = release
         self._repositories = repositories
@@ -50,7 +49,7 @@ class HomeCache:
         if wanted.exists():
             return wanted
         try:
-            _make_readable(self.folder)
+            make_readable(self.folder)
             with lock(self.folder / "lock", lambda seconds: progress("engine: wait for another fetch", seconds, None)):
                 self._sweep()
                 if not plain.exists():
@@ -101,14 +100,6 @@ class HomeCache:
             shutil.copytree(plain, unfinished, copy_function=_link, dirs_exist_ok=True)
             shutil.copyfile(classes, unfinished / "lib" / classes.name)
             keep_only_breaks(announcement, unfinished / "lib" / announcement.name)
-
-
-def _make_readable(folder: Path) -> None:
-    """Make `folder`; root's engine runs as another user, whatever root's umask is."""
-    if not folder.exists():
-        _make_readable(folder.parent)
-        folder.mkdir(exist_ok=True)
-        folder.chmod(0o755)
 
 
 def unpack(file: Path, folder: Path, *, strip: int = 0) -> None:

@@ -47,7 +47,7 @@ class Instance:
     @property
     def log(self) -> Path:
         """What the JVM prints."""
-        return self.folder / "logs" / "console.log"
+        return self.folder / "console.log"
 
     @property
     def http_port(self) -> int | None:
@@ -83,7 +83,11 @@ class Instance:
             self._locks.pop().close()
 
     def prepare(self, home: Path, java: Java, http_port: int) -> None:
-        """Write this run's configuration; data and logs of earlier runs stay."""
+        """Write this run's configuration; data and logs of earlier runs stay.
+
+        The folder itself stays ours and only its parts become the engine's user's, so that a link put there by a broken
+        engine can't lead root astray.
+        """
         config = self.folder / "config"
         shutil.rmtree(config, ignore_errors=True)
         shutil.copytree(home / "config", config)
@@ -94,8 +98,8 @@ class Instance:
         shutil.rmtree(self.folder / "tmp", ignore_errors=True)
         for name in ("data", "logs", "tmp"):
             (self.folder / name).mkdir(exist_ok=True)
-        self._run_as.own(self.folder)
-        for name in ("config", "data", "logs", "tmp"):  # data is readable by none but its owner
+        for name in ("config", "data", "logs", "tmp"):
+            self._run_as.own(self.folder / name)
             (self.folder / name).chmod(0o700)
 
     def remember(self, *, http_port: int, engine: int) -> None:

@@ -8,7 +8,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -45,7 +45,7 @@ def await_ready(
     begun = time.monotonic()
     checks = [_check_listening, _check_version, _check_plugins, _check_health, _check_index, _check_pipeline]
     probe = _Probe(client, url)
-    with _quiet():
+    with _quiet(), closing(client):
         while checks:
             waited = time.monotonic() - begun
             progress("engine: wait until usable", int(waited), None)
@@ -59,8 +59,9 @@ def await_ready(
                     ) from None
                 time.sleep(0.5)
                 continue
+            except TransportError as fault:
+                raise probe.refused("refuses a question", fault) from None
             del checks[0]
-    client.close()
     progress("engine: usable", 1, 1)
 
 
@@ -74,7 +75,8 @@ class _Probe:
         self._client = client
 
     def send(self, method: str, path: str, body: Any = None) -> Any:
-        """The answer; None where the user may not ask (403), which says that something answers.
+        """The answer; None where the user may not ask (403) or there is no such thing (404, as for much of OpenSearch
+        Serverless). A plugin that is missing shows as 400, no handler.
 
         Raises:
             _NotYet: nothing answers, or it says that it is busy (429, 5xx).
@@ -91,7 +93,7 @@ class _Probe:
                 raise EngineError(
                     f"OpenSearch at {self.url} refuses the login", hint="check auth, username and password"
                 ) from None
-            if status == 403:
+            if status in (403, 404):
                 return None
             if not isinstance(status, int) or status == 429 or status >= 500:
                 raise _NotYet(_reason(fault)) from None
@@ -118,7 +120,6 @@ def _check_version(probe: _Probe) -> None:
     if info is None:
         return
     version = info.get("version", {}) if isinstance(info, dict) else {}
-    # OpenSearch Serverless has no version of its own worth comparing; its distribution says what it is.
     if version.get("distribution") != "opensearch":
         raise EngineError(f"{probe.url} is not OpenSearch", hint="check the url of the cluster")
     numbers = str(version.get("number", ""))
@@ -129,10 +130,7 @@ def _check_version(probe: _Probe) -> None:
 
 
 def _check_plugins(probe: _Probe) -> None:
-    try:
-        answer = probe.send("GET", "/_cat/plugins?format=json&h=component")
-    except TransportError:  # not offered, as on OpenSearch Serverless: the later checks tell
-        return
+    answer = probe.send("GET", "/_cat/plugins?format=json&h=component")  # where not offered, the later checks tell
     present = {str(row.get("component")) for row in answer or []}
     missing = [f"{name} ({what})" for name, what in _REQUIRED.items() if name not in present]
     if present and missing:
@@ -143,10 +141,7 @@ def _check_plugins(probe: _Probe) -> None:
 
 def _check_health(probe: _Probe) -> None:
     """ML Commons keeps models in system indices; while those are red it answers 503 to everything."""
-    try:
-        answer = probe.send("GET", "/_cluster/health?level=indices")
-    except TransportError:
-        return
+    answer = probe.send("GET", "/_cluster/health?level=indices")
     indices = (answer or {}).get("indices", {})
     red = sorted(name for name, state in indices.items() if name.startswith(".plugins-") and state["status"] == "red")
     if red:
@@ -157,7 +152,7 @@ def _check_index(probe: _Probe) -> None:
     name = f"neuralshelf-ready-{secrets.token_hex(6)}"
     vector = {"type": "knn_vector", "dimension": 2, "method": {"name": "hnsw", "engine": "lucene"}}
     body: dict[str, Any] = {
-        "settings": {"index": {"knn": True, "number_of_shards": 1, "number_of_replicas": 0}},
+        "settings": {"index": {"knn": True}},  # Serverless takes no numbers of shards
         "mappings": {"properties": {"vector": vector}},
     }
     try:

@@ -60,9 +60,17 @@ class RunAs:
         )
 
     def own(self, folder: Path) -> None:
-        """Give `folder` and all in it to that user; links are not followed."""
-        if self.uid is None:
+        """Give `folder` and all in it to that user, unless it is theirs already; links are not followed."""
+        if self.uid is None or folder.stat().st_uid == self.uid:
             return
         for path in (folder, *folder.rglob("*")):
             if path.lstat().st_uid != self.uid:
                 os.chown(path, self.uid, self.uid, follow_symlinks=False)
+
+
+def make_readable(folder: Path) -> None:
+    """Make `folder` and its parents so that another user can enter them, whatever our umask is."""
+    if not folder.exists():
+        make_readable(folder.parent)
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o755)

@@ -4,7 +4,6 @@ Prints one JSON line, `{"port": N, "pid": N}`, on stdout when it answers; everyt
 """
 
 import argparse
-import errno
 import json
 import logging
 import os
@@ -24,8 +23,10 @@ from PIL import Image
 from neuralshelf.model_packages.server.app import create_app
 from neuralshelf.model_packages.server.endpoints import CLIP_ENDPOINT, Endpoint, standard_endpoints
 from neuralshelf.model_packages.server.limits import Limits
-from neuralshelf.model_packages.server.serving import PortError, Server, bound_socket
+from neuralshelf.model_packages.server.serving import Server, bound_socket
 from neuralshelf.model_packages.server.sigv4 import Credential
+
+_KEYS_HINT = 'write {"ACCESS_KEY": "secret"} to it'
 
 Loader = Callable[[Path], Mapping[str, Endpoint]]
 
@@ -37,9 +38,19 @@ def main(arguments: Sequence[str] | None = None, load: Loader | None = None) -> 
         load: what gives the endpoints from the cache folder; by default the models of this project.
 
     Returns:
-        Exit status: 0 ended on request, 1 could not start.
+        Exit status: 0 ended on request, 1 could not start, 130 interrupted before it answered.
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        limits = replace(
+            Limits(),
+            max_batch=options.max_batch,
+            max_queue=options.max_queue,
+            max_connections=options.max_connections,
+        )
+    except ValueError as error:
+        parser.error(str(error))
     _log_to_stderr(options.log_json, options.verbose)
     # What Pillow warns of is refused or harmless here; up to twice its pixel limit the warning is the refusal.
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
@@ -48,40 +59,28 @@ def main(arguments: Sequence[str] | None = None, load: Loader | None = None) -> 
         threading.Thread(target=_end_with_stdin, name="parent", daemon=True).start()
     try:
         credentials = None if options.unsigned else read_credentials(options.credentials)
-        opened = bound_socket(options.host, options.port)
-    except (CredentialsError, PortError) as error:
-        return _fail(_start_failure(error, options))
-    limits = replace(
-        Limits(),
-        max_batch=options.max_batch,
-        max_queue=options.max_queue,
-        max_texts=min(Limits.max_texts, options.max_queue),
-        max_connections=options.max_connections,
-    )
-    try:
-        try:
-            endpoints = (load or load_models)(options.cache)
-        except Exception as error:  # noqa: BLE001 - the outermost edge: no traceback reaches the user
-            return _fail(_load_failure(error, options.cache))
-        app = create_app(
-            endpoints,
-            credentials=credentials,
-            region=options.region,
-            limits=limits,
-            container=CLIP_ENDPOINT if credentials is None else None,
-        )
-        Server(app, opened, limits, _announce).run_until_stopped()
+        with bound_socket(options.host, options.port) as opened:
+            app = create_app(
+                _loaded(load or load_models, options.cache),
+                credentials=credentials,
+                region=options.region,
+                limits=limits,
+                container=CLIP_ENDPOINT if credentials is None else None,
+            )
+            Server(app, opened, limits, _announce).run_until_stopped()
+    except StartError as error:
+        return _fail(str(error))
     except OSError as error:
-        return _fail(_start_failure(error, options))
+        address = f"{options.host}:{options.port}"
+        step = "free it or give another --port (0 takes a free one)"
+        return _fail(f"can't listen on {address}: {error.strerror or error}; next: {step}")
     except KeyboardInterrupt:
         return 130
-    finally:
-        opened.close()
     return 0
 
 
-class CredentialsError(ValueError):
-    """The credentials file can't be used; the message is one line and holds no secret."""
+class StartError(Exception):
+    """The server can't start; the message is one line with the next step, and holds no secret."""
 
 
 def read_credentials(path: Path) -> Mapping[str, Credential]:
@@ -90,24 +89,23 @@ def read_credentials(path: Path) -> Mapping[str, Credential]:
     In the place of the secret may stand an object with secret_key, session_token and expires (ISO 8601).
 
     Raises:
-        CredentialsError: missing, readable by others, or of another shape.
+        StartError: missing, readable by others, or of another shape.
     """
     try:
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise CredentialsError(f"{path}: other users can read it; next: chmod 600 {path}")
+            raise StartError(f"{path}: other users can read it; next: chmod 600 {path}")
         listed = json.loads(path.read_bytes())
-    except OSError as error:
-        raise CredentialsError(f"{path}: {error.strerror}; next: give --credentials FILE or --unsigned") from None
-    except ValueError as error:
-        if isinstance(error, CredentialsError):
-            raise
-        raise CredentialsError(f'{path}: not JSON; next: write {{"ACCESS_KEY": "secret"}}') from None
-    if not isinstance(listed, dict) or not listed:
-        raise CredentialsError(f'{path}: no keys in it; next: write {{"ACCESS_KEY": "secret"}}')
-    try:
+        if not isinstance(listed, dict) or not listed:
+            raise StartError(f"{path}: no keys in it; next: {_KEYS_HINT}")
         return {key: _credential(kept) for key, kept in listed.items()}
+    except OSError as error:
+        raise StartError(f"{path}: {error.strerror}; next: give --credentials FILE or --unsigned") from None
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise StartError(f"{path}: not JSON; next: {_KEYS_HINT}") from None
     except (KeyError, TypeError, ValueError):
-        raise CredentialsError(f"{path}: a key's value is neither a secret nor an object with secret_key") from None
+        raise StartError(
+            f"{path}: a value is neither a secret nor an object with secret_key; next: {_KEYS_HINT}"
+        ) from None
 
 
 def _credential(kept: object) -> Credential:
@@ -129,6 +127,17 @@ def load_models(cache: Path) -> Mapping[str, Endpoint]:
     from neuralshelf.model_packages.minilm import MiniLmEncoder
 
     return standard_endpoints(LiteEncoder.load(cache, _Progress()), MiniLmEncoder.load())
+
+
+def _loaded(load: Loader, cache: Path) -> Mapping[str, Endpoint]:
+    try:
+        return load(cache)
+    except ImportError as error:
+        raise StartError(f"the models can't be loaded: {error}; next: pip install 'neuralshelf[local]'") from None
+    except Exception as error:  # noqa: BLE001 - the outermost edge: no traceback reaches the user
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        step = f"make room or give another --cache than {cache}, or delete that folder and start again"
+        raise StartError(f"the models can't be loaded: {reason}; next: {step}") from None
 
 
 class _Progress:
@@ -155,25 +164,6 @@ def _fail(message: str) -> int:
     return 1
 
 
-def _start_failure(error: Exception, options: argparse.Namespace) -> str:
-    if isinstance(error, CredentialsError):
-        return str(error)
-    reason = error.strerror if isinstance(error, OSError) else str(error)
-    if isinstance(error, PortError):
-        address = f"{options.host}:{options.port}"
-        return f"can't listen on {address}: {reason}; next: free it or give another --port (0 takes a free one)"
-    return f"{getattr(error, 'filename', None) or 'server'}: {reason}"
-
-
-def _load_failure(error: Exception, cache: Path) -> str:
-    reason = " ".join(str(error).split())[:300]
-    if isinstance(error, ImportError):
-        return f"the models can't be loaded: {reason}; next: pip install 'neuralshelf[local]'"
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS):
-        return f"the models can't be kept in {cache}: {error.strerror}; next: make room there, or give another --cache"
-    return f"the models can't be loaded: {type(error).__name__}: {reason}; next: delete {cache} and start again"
-
-
 def _end_with_stdin() -> None:
     """Who started us holds the other end of stdin; when they are gone, however they went, it closes."""
     while os.read(0, 4096):  # not sys.stdin: its lock, held here, would be in the way of the interpreter's end
@@ -198,10 +188,17 @@ def _log_to_stderr(as_json: bool, verbose: bool) -> None:
     root.setLevel(logging.INFO if verbose else logging.WARNING)
 
 
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise argparse.ArgumentTypeError(f"{number} is not a port")
+    return number
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m neuralshelf.model_packages.server", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=0, help="port; 0 takes a free one (default: %(default)s)")
+    parser.add_argument("--port", type=_port, default=0, help="port; 0 takes a free one (default: %(default)s)")
     signing = parser.add_mutually_exclusive_group(required=True)
     signing.add_argument("--credentials", type=Path, metavar="FILE", help='JSON {"ACCESS_KEY": "secret"}, mode 0600')
     signing.add_argument("--unsigned", action="store_true", help="container mode: take unsigned requests")

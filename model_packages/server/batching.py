@@ -126,7 +126,7 @@ class Batcher:
         with self._wake:
             if not self._running:
                 raise NotReady("The model is not ready")
-            if len(self._queue) + len(entries) > self._limits.max_queue:
+            if self._queue and len(self._queue) + len(entries) > self._limits.max_queue:
                 raise Throttled("Rate exceeded")
             self._queue.extend(entries)
             self._wake.notify_all()

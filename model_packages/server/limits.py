@@ -25,8 +25,8 @@ class Limits:
     Attributes:
         max_batch: samples in one call of the model; 1 switches batching off.
         max_wait: seconds a batch may wait for company, under load only; an idle model starts at once.
-        max_queue: samples waiting for a model; more is answered 429 at once.
-        max_texts: texts in one request of a text endpoint; at most `max_queue`.
+        max_queue: samples waiting for a model; more is answered 429 at once. A single request of more samples is taken
+            when nothing else waits.
         deadline: seconds from the last byte of a request to its answer (SageMaker gives up after 60).
         header_timeout: seconds a client may take for its request head.
         body_timeout: seconds a client may take for its body.
@@ -41,7 +41,6 @@ class Limits:
     max_batch: int = 16
     max_wait: float = 0.004
     max_queue: int = 256
-    max_texts: int = 256
     deadline: float = 60.0
     header_timeout: float = 10.0
     body_timeout: float = 30.0
@@ -54,5 +53,3 @@ class Limits:
     def __post_init__(self) -> None:
         if not 1 <= self.max_batch <= self.max_queue:
             raise ValueError(f"max_batch {self.max_batch} must be 1 to max_queue ({self.max_queue})")
-        if not 1 <= self.max_texts <= self.max_queue:
-            raise ValueError(f"max_texts {self.max_texts} must be 1 to max_queue ({self.max_queue})")

@@ -14,15 +14,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from neuralshelf.model_packages.server.limits import Limits
 
 
-class PortError(OSError):
-    """The address can't be listened on."""
-
-
 def bound_socket(host: str, port: int) -> socket.socket:
     """A socket bound to the address, before anything slow is started; port 0 takes a free one.
 
     Raises:
-        PortError: the port is in use, or the host is not ours.
+        OSError: the port is in use, or the host is not ours.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol is named because asyncio sets TCP_NODELAY only then; without it every answer waits 40 ms for an
@@ -31,9 +27,9 @@ def bound_socket(host: str, port: int) -> socket.socket:
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind((host, port))
-    except OSError as error:
+    except OSError:
         opened.close()
-        raise PortError(error.errno, error.strerror) from error
+        raise
     return opened
 
 

@@ -92,7 +92,7 @@ def test_one_bad_sample_does_not_fail_the_others_of_its_batch(serve: Any, toy: A
 
 def test_a_full_queue_is_a_throttling_exception_at_once_and_what_was_accepted_is_answered(serve: Any, toy: Any) -> None:
     gate = threading.Event()
-    server = serve(multimodal=toy(gate=gate), limits=replace(Limits(), max_batch=1, max_queue=4, max_texts=4))
+    server = serve(multimodal=toy(gate=gate), limits=replace(Limits(), max_batch=1, max_queue=4))
     client = server.boto("bedrock-runtime")
 
     def invoke(_number: int) -> int:

@@ -208,11 +208,34 @@ def test_no_secret_appears_in_any_output(start: Start, tmp_path: Path) -> None:
     assert any("code=MissingAuthenticationTokenException" in line["message"] for line in logged)
 
 
-def test_neither_credentials_nor_unsigned_is_a_usage_error(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--cache", str(tmp_path)], capture_output=True, text=True, timeout=60, check=False
-    )
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--unsigned", "--credentials", "keys.json"],
+        ["--unsigned", "--port", "70000"],
+        ["--unsigned", "--max-batch", "0"],
+        ["--unsigned", "--max-batch", "64", "--max-queue", "32"],
+    ],
+)
+def test_wrong_options_are_a_usage_error(tmp_path: Path, arguments: list[str]) -> None:
+    command = [sys.executable, str(SCRIPT), "--cache", str(tmp_path), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_models_that_cannot_be_loaded_are_one_line(start: Start) -> None:
+    said = one_line_failure(start("--region", "TOY-FAILS"))
+    assert "the models can't be loaded: ValueError: no such model" in said
+
+
+def test_interrupted_while_it_loads_it_says_nothing(start: Start) -> None:
+    process = start("--region", "TOY-SLEEPS")
+    assert process.popen.stderr is not None
+    assert process.popen.stderr.readline() == "loading\n"
+    process.popen.send_signal(signal.SIGINT)
+    assert process.ended() == (130, "", "")
 
 
 def png_of(side: int) -> str:

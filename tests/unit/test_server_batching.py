@@ -2,7 +2,9 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -41,8 +43,7 @@ def unit(samples: Sequence[Sample], dimension: int) -> NDArray[np.float32]:
 
 
 def batcher(rows: Rows = unit, **limits: int) -> Batcher:
-    bounds = replace(Limits(), **({"max_texts": min(256, limits.get("max_queue", 256))} | limits))
-    return Batcher(Scripted(rows), bounds, Counters())
+    return Batcher(Scripted(rows), replace(Limits(), **limits), Counters())
 
 
 def encode(made: Batcher, *texts: str) -> list[NDArray[np.float32]]:
@@ -95,13 +96,28 @@ def test_stopping_finishes_what_is_queued() -> None:
     assert found == [3]
 
 
-def test_more_samples_than_the_queue_holds_are_throttled_together() -> None:
-    made = batcher(max_batch=2, max_queue=4)
+def test_the_samples_of_a_request_are_queued_together_or_throttled_together() -> None:
+    entered, gate = threading.Event(), threading.Event()
+
+    def slow(samples: Sequence[Sample], dimension: int) -> NDArray[np.float32]:
+        entered.set()
+        gate.wait(10)
+        return unit(samples, dimension)
+
+    made = batcher(slow, max_batch=1, max_queue=4)
     made.start()
-    with pytest.raises(Throttled):
-        encode(made, *"abcde")
-    assert made.waiting == 0
-    assert len(encode(made, *"abcd")) == 4
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(encode, made, "a")
+        assert entered.wait(10)
+        more = pool.submit(encode, made, *"abcdef")  # more than the queue holds, but nothing else waits
+        while made.waiting < 6:
+            time.sleep(0.01)
+        with pytest.raises(Throttled):
+            encode(made, "a")
+        assert made.waiting == 6
+        gate.set()
+        assert len(first.result(10)) == 1
+        assert len(more.result(10)) == 6
     made.stop(5)
 
 
@@ -141,5 +157,5 @@ def test_the_worker_outlives_a_model_that_raises() -> None:
 def test_limits_that_contradict_each_other_are_refused() -> None:
     with pytest.raises(ValueError, match="max_batch"):
         replace(Limits(), max_batch=0)
-    with pytest.raises(ValueError, match="max_texts"):
-        replace(Limits(), max_queue=16)
+    with pytest.raises(ValueError, match="max_batch"):
+        replace(Limits(), max_queue=8)

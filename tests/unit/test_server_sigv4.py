@@ -216,6 +216,12 @@ def test_the_date_of_the_scope_must_be_the_date_of_the_request() -> None:
     assert "does not match YYYYMMDD" in refusal(altered(request, authorization=scope)).message
 
 
+def test_the_scope_must_end_as_the_specification_says() -> None:
+    request = by_botocore()
+    scope = request.headers["authorization"].replace("/aws4_request", "/aws5_request")
+    assert "valid terminator: 'aws4_request'" in refusal(altered(request, authorization=scope)).message
+
+
 def test_an_unsigned_host_is_refused() -> None:
     request = by_botocore()
     unsigned = request.headers["authorization"].replace("content-type;host;", "content-type;")
@@ -232,8 +238,9 @@ def test_a_signed_header_that_did_not_arrive_does_not_match() -> None:
 
 @pytest.mark.parametrize("declared", ["UNSIGNED-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "0" * 64])
 def test_a_body_that_the_signature_does_not_cover_is_refused(declared: str) -> None:
-    request = by_botocore(headers={"X-Amz-Content-SHA256": declared})
-    assert refusal(request).code == "InvalidSignatureException"
+    refused = refusal(by_botocore(headers={"X-Amz-Content-SHA256": declared}))
+    assert refused.code == "InvalidSignatureException"
+    assert "'x-amz-content-sha256' header does not match" in refused.message
 
 
 TEMPORARY = Verifier({KEY: Credential(SECRET, session_token="token+/=")}, REGION)

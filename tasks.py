@@ -91,8 +91,8 @@ def bench(c: Context) -> None:
 def check(c: Context) -> None:
     """Style, types and import order."""
     with c.cd(str(ROOT)):
-        for tool in ("ruff check", "ruff format --check", "mypy", "importlinter.cli"):
-            c.run(f"{sys.executable} -m {tool}")
+        for tool in ("ruff check .", "ruff format --check .", "mypy", "lint-imports"):
+            c.run(str(Path(sys.executable).with_name(tool)))
 
 
 namespace = Collection(demo, up, down, status, apply, ingest, search, evaluate, test, bench, check)

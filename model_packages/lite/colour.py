@@ -25,7 +25,7 @@ def histogram(pixels: NDArray[np.uint8]) -> Floats:
     """
     lab = _lab(pixels)
     weight = _foreground(lab)
-    names = _named(pixels.reshape(-1, 3).astype(np.float32) / 255)
+    names = _named(np.divide(pixels.reshape(-1, 3), 255, dtype=np.float32))
     shares = np.bincount(names, weights=weight.ravel(), minlength=len(NAMES))
     return np.asarray(shares / shares.sum(), np.float32)
 
@@ -50,18 +50,18 @@ def _foreground(lab: Floats) -> Floats:
         weight = inside.astype(np.float32)
     if weight.mean() < _LEAST_FOREGROUND:
         weight = np.ones_like(weight)
-    return weight * _CENTRE * _highlights(lab)
+    return np.asarray(weight * _CENTRE * _highlights(lab), np.float32)
 
 
 def _highlights(lab: Floats) -> Floats:
     """Very light pixels without a hue are reflections more often than paint."""
     chroma = np.hypot(lab[..., 1], lab[..., 2])
-    return np.where((lab[..., 0] > 93) & (chroma < 8), np.float32(0.35), np.float32(1.0))
+    return np.asarray(np.where((lab[..., 0] > 93) & (chroma < 8), 0.35, 1.0), np.float32)
 
 
 def _centre() -> Floats:
     axis = np.linspace(-1, 1, SIDE, dtype=np.float32)
-    return np.exp(-(axis[:, None] ** 2 + axis[None, :] ** 2) / 1.2).astype(np.float32)
+    return np.asarray(np.exp(-(axis[:, None] ** 2 + axis[None, :] ** 2) / 1.2), np.float32)
 
 
 _CENTRE = _centre()

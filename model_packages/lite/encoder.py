@@ -141,13 +141,14 @@ class LiteEncoder:
             return self._fitted(meaning, dimension)
         centred = _unit(features - features.mean(1, keepdims=True))
         visual = _unit(np.stack([row @ self._projection[:, : dimension - TEXT] for row in centred]))
-        return np.hstack([np.sqrt(1 - VISUAL_SHARE) * meaning, np.sqrt(VISUAL_SHARE) * visual]).astype(np.float32)
+        parts = [np.sqrt(1 - VISUAL_SHARE) * meaning, np.sqrt(VISUAL_SHARE) * visual]
+        return np.asarray(np.hstack(parts), np.float32)
 
     def _words(self, text: str, dimension: int) -> Floats:
         vector = self._text.embed([text])
         if dimension <= TEXT:
-            return self._fitted(vector, dimension)[0]
-        return np.concatenate([vector[0], np.zeros(dimension - TEXT, np.float32)])
+            return np.asarray(self._fitted(vector, dimension)[0], np.float32)
+        return np.asarray(np.pad(vector[0], (0, dimension - TEXT)), np.float32)
 
     def _fitted(self, vectors: Floats, dimension: int) -> Floats:
         return vectors if dimension == TEXT else _unit(np.stack([row @ self._axes for row in vectors]))

@@ -28,7 +28,7 @@ class Head:
     def correct(self, vectors: Floats, features: Floats) -> Floats:
         """Vectors (n, 384) moved by the head, not of length 1 any more; features (n, 1280)."""
         # row by row: a product of matrices may round a row differently with other rows beside it
-        return vectors + np.stack([row @ self.weight for row in rooted(features)])
+        return np.asarray(vectors + np.stack([row @ self.weight for row in rooted(features)]), np.float32)
 
     @classmethod
     def fit(cls, features: Floats, missing: Floats, anchors: Floats, *, ridge: float, hold: float) -> Self:

@@ -1,8 +1,8 @@
 """Train the head of the lite model.
 
-    python -m neuralshelf.model_packages.lite.train_head --data DIR --anchors samples/catalogue.jsonl --cache DIR --out FILE
+    python -m neuralshelf.model_packages.lite.train_head --data DIR --anchors FILE.jsonl --cache DIR --out FILE
 
-DIR/clothing-cc0 is clothing-dataset-small (CC0-1.0) with its splits; only the train split is learnt from. The captions are
+DIR/clothing-cc0 is clothing-dataset-small (CC0-1.0) with its splits; only the train split is learnt from. Captions are
 "a photo of a {measured colour} {class}". The anchors are pictures of other things, whose labels are not read.
 """
 
@@ -18,8 +18,8 @@ from neuralshelf.model_packages.lite.encoder import LiteEncoder
 from neuralshelf.model_packages.lite.head import Head
 from neuralshelf.model_packages.lite.judged import CLOTHING, Floats, Observed
 
-RIDGE = 5.0
-HOLD = 20.0
+RIDGE = 3.0
+HOLD = 10.0
 
 
 def train(encoder: LiteEncoder, clothes: Observed, anchors: Observed) -> Head:

@@ -40,7 +40,8 @@ def search(
         InputError: neither text nor picture, or the picture file can't be read.
         SearchError: the cluster refused the search; EngineError: it can't be reached.
     """
-    if not (text and text.strip()) and picture is None:
+    text = text.strip() if text else None
+    if not text and picture is None:
         raise InputError("nothing to search for", hint='give a text, --image FILE, or both: search "red shoes"')
     values: dict[str, Any] = {"size": size, **params}
     if text:

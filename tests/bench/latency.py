@@ -49,7 +49,7 @@ def measure(client: OpenSearch, runtime: Any, index: str, template: str, rounds:
 
 
 def _median(ask: Callable[[], object]) -> float:
-    return statistics.median(seconds(ask) for _ in range(REPEATS)) * 1000
+    return 1000 * float(statistics.median(seconds(ask) for _ in range(REPEATS)))
 
 
 def _search(client: OpenSearch, index: str, query: Mapping[str, Any]) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 from opensearchpy import OpenSearch
 from tqdm import tqdm
 
+from neuralshelf.bulk import Outcome, index_all
 from neuralshelf.ingestion.admission import Refused, admit
-from neuralshelf.ingestion.bulk import Outcome, index_all
 from neuralshelf.ingestion.catalogue import BadLine, Catalogue, Product
 from neuralshelf.ingestion.deadletters import DeadLetters
 

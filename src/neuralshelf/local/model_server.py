@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from neuralshelf.errors import ServerError
 from neuralshelf.engine.ports import choose_port
+from neuralshelf.errors import ServerError
 from neuralshelf.local.state import State
 
 START_TIMEOUT_SECONDS = 300.0

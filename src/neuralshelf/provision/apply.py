@@ -1,5 +1,6 @@
 """Carry out a plan: one request per change, ids passed on, replaced connectors removed once nothing uses them."""
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -111,15 +112,18 @@ def _registered(client: OpenSearch, resource: Resource, task: str) -> str:
 
 
 def _await_deployed(client: OpenSearch, resource: Resource, model: str) -> None:
-    deadline = time.monotonic() + DEPLOY_TIMEOUT_SECONDS
-    asked = False
-    while time.monotonic() < deadline:
+    """A deployment that someone else has begun is waited for; one that nobody began is asked for."""
+    begun = time.monotonic()
+    ask_after = begun + 2.0  # `deploy=true` shows as REGISTERED for a moment, and asking again then is a conflict
+    state = None
+    while time.monotonic() - begun < DEPLOY_TIMEOUT_SECONDS:
         state = _ml(client, "GET", f"models/{model}").get("model_state")
         if state == "DEPLOYED":
             return
-        if state in ("REGISTERED", "UNDEPLOYED", "DEPLOY_FAILED", "PARTIALLY_DEPLOYED") and not asked:
-            _ml(client, "POST", f"models/{model}/_deploy")
-            asked = True
+        if state != "DEPLOYING" and time.monotonic() > ask_after:
+            with contextlib.suppress(ConflictError):
+                _ml(client, "POST", f"models/{model}/_deploy")
+            ask_after = time.monotonic() + 10.0
         time.sleep(0.1)
     raise ProvisionError(
         f"{resource.address}: not deployed within {DEPLOY_TIMEOUT_SECONDS:.0f} s (state {state})",
@@ -144,15 +148,26 @@ def _index(client: OpenSearch, change: Change, ids: Mapping[str, str], marker: M
     mappings = body["mappings"] | {"_meta": meta}
     name = change.resource.name
     if change.live is None:
+        aliases = body.pop("aliases", {})
         client.indices.create(index=name, body=body | {"mappings": mappings})
+        _move_aliases(client, name, aliases)
         return name
     # The mapping goes first: it is what the engine refuses when vectors don't fit, and then nothing has changed.
     client.indices.put_mapping(index=name, body=mappings)
     dynamic = {key: value for key, value in body["settings"].items() if key in _DYNAMIC_SETTINGS}
     client.indices.put_settings(index=name, body=dynamic)
-    for alias, options in body.get("aliases", {}).items():
-        client.indices.put_alias(index=name, name=alias, body=options)
+    _move_aliases(client, name, body.get("aliases", {}))
     return name
+
+
+def _move_aliases(client: OpenSearch, index: str, aliases: Mapping[str, Json]) -> None:
+    """Let each alias name this index alone, in one step: an alias on two indexes takes no writes."""
+    for alias, options in aliases.items():
+        holders = client.indices.get_alias(name=alias, ignore=404)
+        others = [holder for holder, found in holders.items() if isinstance(found, dict) and holder != index]
+        actions: list[Json] = [{"remove": {"index": other, "alias": alias}} for other in others]
+        actions.append({"add": {"index": index, "alias": alias, **options}})
+        client.indices.update_aliases(body={"actions": actions})
 
 
 _DYNAMIC_SETTINGS = ("index.default_pipeline", "index.search.default_pipeline", "index.number_of_replicas")

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from neuralshelf import yamlfile
 from neuralshelf.connectors.resources import cluster_settings, connector_resources, model_address, model_group
@@ -12,7 +13,7 @@ from neuralshelf.connectors.spec import ROLES, ConnectorSpec
 from neuralshelf.errors import ConfigError
 from neuralshelf.frozen import Frozen
 from neuralshelf.pipelines import pipeline_resources
-from neuralshelf.pipelines.spec import IndexSpec, SearchSpec
+from neuralshelf.pipelines.spec import IndexSpec, SearchSpec, check
 from neuralshelf.resource import Resource
 from neuralshelf.settings import Environment
 
@@ -24,6 +25,11 @@ class Config(Frozen):
     connectors: dict[str, ConnectorSpec] = Field(min_length=1)
     index: IndexSpec
     search: SearchSpec
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        check(self.index, self.search, self.connectors)
+        return self
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from typing import Any
 from opensearchpy import OpenSearch
 from tqdm import tqdm
 
+from neuralshelf.bulk import index_all
 from neuralshelf.errors import InputError, SearchError
-from neuralshelf.ingestion.bulk import index_all
 from neuralshelf.relevance import judged
 from neuralshelf.relevance.judged import Item, JudgedSet
 from neuralshelf.relevance.measures import accuracy, success_at

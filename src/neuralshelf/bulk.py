@@ -29,8 +29,8 @@ class Outcome:
 def index_all(client: OpenSearch, index: str, documents: Mapping[str, Mapping[str, Any]]) -> list[Outcome]:
     """Index each document under its own id (so a repetition never doubles) and say what became of each.
 
-    Only items that may succeed later (throttled, model or engine overloaded, unreachable) are sent again, with full
-    jitter, six times at most.
+    Items that may succeed later (throttled, model or engine overloaded, unreachable) are sent again, with full jitter,
+    six times at most. A model refuses a whole batch of texts for one of them, so what it refused is sent again singly.
 
     Raises:
         EngineError: the cluster itself can't be reached or refuses the whole request for good.
@@ -42,11 +42,15 @@ def index_all(client: OpenSearch, index: str, documents: Mapping[str, Mapping[st
         outcomes += [Outcome(i, attempt) for i in waiting if i not in failed]
         last = attempt == MAX_ATTEMPTS
         again: dict[str, Mapping[str, Any]] = {}
-        for identity, (status, code, reason) in failed.items():
-            if not last and _may_pass(status, code, reason):
+        for identity, first in failed.items():
+            alone = len(waiting) > 1 and first.refused_by_model
+            failure = _send(client, index, {identity: waiting[identity]}).get(identity) if alone else first
+            if failure is None:
+                outcomes.append(Outcome(identity, attempt + 1))
+            elif failure.may_pass and not last:
                 again[identity] = waiting[identity]
             else:
-                outcomes.append(Outcome(identity, attempt, code, reason))
+                outcomes.append(Outcome(identity, attempt + alone, failure.code, failure.reason))
         if not again:
             break
         waiting = again
@@ -54,20 +58,41 @@ def index_all(client: OpenSearch, index: str, documents: Mapping[str, Mapping[st
     return outcomes
 
 
-def _send(
-    client: OpenSearch, index: str, documents: Mapping[str, Mapping[str, Any]]
-) -> dict[str, tuple[int, str, str]]:
-    """Failed items: id -> (status, error type, reason)."""
+@dataclass(frozen=True)
+class _Failure:
+    status: int
+    code: str
+    reason: str
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether sending the item again may help. The engine reports a model's failure as the item's own."""
+        if "throttling" in self.code or "Throttling" in self.reason:
+            return True
+        return self.status in (408, 429, 500, 502, 503, 504) and self.code not in _FINAL
+
+    @property
+    def refused_by_model(self) -> bool:
+        """The model itself said no, and may have meant a batch mate."""
+        return self.status == 400 and "remote service" in self.reason and not self.may_pass
+
+
+# The pipeline's own refusals come with status 500.
+_FINAL = ("fail_processor_exception", "mapper_parsing_exception", "script_exception")
+
+
+def _send(client: OpenSearch, index: str, documents: Mapping[str, Mapping[str, Any]]) -> dict[str, _Failure]:
+    """Failed items by id."""
     lines: list[Any] = []
     for identity, document in documents.items():
         lines += [{"index": {"_id": identity}}, document]
     try:
         answer = client.bulk(body=lines, index=index, request_timeout=120)
     except NoConnection as fault:
-        return {identity: (503, "connection", str(fault.error)) for identity in documents}
+        return dict.fromkeys(documents, _Failure(503, "connection", str(fault.error)))
     except TransportError as fault:
         if fault.status_code in (429, 503):
-            return {identity: (fault.status_code, "overloaded", str(fault.error)) for identity in documents}
+            return dict.fromkeys(documents, _Failure(fault.status_code, "overloaded", str(fault.error)))
         if fault.status_code == 413 and len(documents) > 1:
             halves = _halves(documents)
             return _send(client, index, halves[0]) | _send(client, index, halves[1])
@@ -80,15 +105,8 @@ def _send(
         result = item["index"]
         if "error" in result:
             error = result["error"]
-            failed[result["_id"]] = (int(result["status"]), str(error.get("type")), str(error.get("reason")))
+            failed[result["_id"]] = _Failure(int(result["status"]), str(error.get("type")), str(error.get("reason")))
     return failed
-
-
-def _may_pass(status: int, code: str, reason: str) -> bool:
-    """Whether sending the item again may help. The engine reports a model's failure as the item's own."""
-    if "throttling" in code or "Throttling" in reason:
-        return True
-    return status in (408, 429, 500, 502, 503, 504) and "mapper_parsing" not in code
 
 
 def _halves(documents: Mapping[str, Mapping[str, Any]]) -> Sequence[dict[str, Mapping[str, Any]]]:

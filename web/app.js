@@ -88,7 +88,7 @@ async function send({ text, image, filters, size, vector_weight, keyword_only, f
     if (fault.name === "AbortError") return null;
     if (!(fault instanceof api.Failure)) throw fault;
     clear();
-    notify(fault.message, fault.hint, { retry: true });
+    notify(fault.message, fault.hint, { retry: !["refused", "bad_request"].includes(fault.code) });
     return null;
   } finally {
     if (running === mine) showDone();
@@ -97,8 +97,10 @@ async function send({ text, image, filters, size, vector_weight, keyword_only, f
 
 /** One line and its next step; null takes it away. */
 function notify(message, hint = "", { retry = false } = {}) {
+  const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+  const sentence = capital(message ?? "").replace(/[^.!?:…]$/, "$&.");
   const button = retry && make("button", { type: "button", onclick: load }, "Retry");
-  $("notice").replaceChildren(...(message ? [make("strong", {}, message), hint ? ` ${hint} ` : " ", button || ""] : []));
+  $("notice").replaceChildren(...(message ? [make("strong", {}, sentence), ` ${capital(hint)} `, button || ""] : []));
   $("notice").hidden = !message;
 }
 

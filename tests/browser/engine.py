@@ -6,7 +6,6 @@ It plugs in under the opensearch-py client, as its connection, so everything abo
 import base64
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,8 +106,13 @@ class Engine:
     def _facets(self) -> dict[str, Any]:
         groups: dict[str, Any] = {}
         for facet in FACETS:
-            counts = Counter(str(document[facet]) for document in self.products.values())
-            groups[facet] = {"buckets": [{"key": key, "doc_count": n} for key, n in counts.most_common()]}
+            buckets: dict[str, dict[str, Any]] = {}
+            for document in self.products.values():
+                example = {"hits": {"hits": [{"_source": {"image_path": document["image_path"]}}]}}
+                value = str(document[facet])
+                bucket = buckets.setdefault(value, {"key": value, "doc_count": 0, "example": example})
+                bucket["doc_count"] += 1
+            groups[facet] = {"buckets": list(buckets.values())}
         prices = [document["price"] for document in self.products.values()]
         groups["price"] = {"count": len(prices), "min": min(prices), "max": max(prices)}
         total = {"value": len(self.products), "relation": "eq"}

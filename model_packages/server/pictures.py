@@ -14,12 +14,15 @@ import zlib
 from dataclasses import dataclass
 from enum import StrEnum
 from io import BytesIO
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from neuralshelf.model_packages.server.limits import BEDROCK_MAX_BODY, MAX_PIXELS
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 MAX_JPEG_SCANS = 100
@@ -128,7 +131,7 @@ def check(data: bytes, limits: PictureLimits) -> PictureInfo:
         return PictureInfo("JPEG" if image.format in _JPEG else str(image.format), image.width, image.height)
 
 
-def decode(data: bytes, limits: PictureLimits) -> NDArray[np.uint8]:
+def decode(data: bytes, limits: PictureLimits) -> "NDArray[np.uint8]":
     """Pixels of a picture.
 
     Returns:
@@ -148,8 +151,10 @@ def decode(data: bytes, limits: PictureLimits) -> NDArray[np.uint8]:
         except MemoryError:
             raise PictureError(PictureCode.TOO_MANY_PIXELS, "no memory for this many pixels") from None
         upright = _turned(image)
-        pixels = np.asarray(_rgb(upright, _factor(upright.size, limits)))
-    return np.ascontiguousarray(pixels)
+        rgb = _rgb(upright, _factor(upright.size, limits))
+    import numpy as np  # here, because `check` must work in an installation without the models
+
+    return np.ascontiguousarray(np.asarray(rgb))
 
 
 def _opened(data: bytes, limits: PictureLimits) -> Image.Image:
@@ -227,7 +232,7 @@ def _orientation(exif: bytes) -> int:
 def _rgb(image: Image.Image, factor: int) -> Image.Image:
     """8-bit RGB on white, both sides divided by `factor`."""
     if image.mode.startswith("I"):  # 16 bits a pixel, grey
-        image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
+        image = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
     transparent = image.has_transparency_data
     if transparent and image.mode != "RGBA":
         image = image.convert("RGBA")

@@ -3,6 +3,8 @@
 import base64
 import io
 import struct
+import subprocess
+import sys
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -174,6 +176,11 @@ def test_grey_and_black_and_white_become_rgb(mode: str) -> None:
 
 def test_one_pixel_is_a_picture() -> None:
     assert decode(encoded(Image.new("RGB", (1, 1), "red"), "PNG"), LIMITS).tolist() == [[[255, 0, 0]]]
+
+
+def test_checking_needs_no_numpy_as_ingestion_works_without_the_models() -> None:
+    code = "import sys; import neuralshelf.model_packages.server.pictures; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
 
 
 def test_check_reads_the_header_only() -> None:

@@ -21,5 +21,4 @@ export function writeAddress({ text, filters }) {
   }
   const address = link.size ? `/?${link}` : "/";
   if (address !== location.pathname + location.search) history.pushState(null, "", address);
-  document.title = text ? `${text} · neuralshelf` : "neuralshelf";
 }

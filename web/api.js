@@ -18,7 +18,10 @@ async function call(path, options) {
       ? new Failure("The page’s server doesn’t answer.", "Is it still running? Start it again, then retry.", "offline")
       : new Failure("You are offline.", "Connect, then retry.", "offline");
   }
-  const content = await response.json().catch(() => ({}));
+  const content = await response.json().catch((fault) => {
+    if (fault.name === "AbortError") throw fault; // a newer question came while this answer was read
+    return {};
+  });
   if (response.ok) return content;
   throw new Failure(content.error ?? `The server answered ${response.status}.`, content.hint, content.code);
 }

@@ -43,6 +43,8 @@ const isEmpty = ({ text, image, filters }) => !text && !image && Object.keys(fil
 async function ask({ again = false } = {}) {
   const asks = question();
   if (!again) writeAddress(asks);
+  document.title = asks.text ? `${asks.text} · neuralshelf` : "neuralshelf";
+  document.title = asks.text ? `${asks.text} · neuralshelf` : "neuralshelf";
   $("weight").disabled = !asks.text;
   if (isEmpty(asks)) return start();
   document.body.dataset.view = "results";
@@ -74,7 +76,7 @@ async function send({ text, image, filters, size, vector_weight, keyword_only, f
   const mine = (running = new AbortController());
   const asks = { text, image, filters, size, vector_weight, keyword_only, from };
   showWaiting();
-  notify(null);
+  if (!keyword_only) notify(null);
   try {
     try {
       return await api.search(asks, mine.signal);

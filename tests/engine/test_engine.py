@@ -1,12 +1,15 @@
 """The engine that all other tests of this folder stand on."""
 
 import urllib.request
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from opensearchpy import NotFoundError, OpenSearch
 
-from neuralshelf.engine import Engine
+from neuralshelf.engine import Engine, open_engine
+from neuralshelf.settings import ClusterConfig, Folders
 
 
 def test_is_the_one_that_was_asked_for(engine: Engine, request: pytest.FixtureRequest) -> None:
@@ -26,6 +29,15 @@ def test_leaves_no_probe_behind(client: OpenSearch, engine: Engine) -> None:
     assert not client.indices.get(index="neuralshelf-ready-*")
     with pytest.raises(NotFoundError):
         client.transport.perform_request("GET", "/_search/pipeline/neuralshelf-ready-*")
+
+
+def test_serves_by_its_url_as_somebody_elses_cluster_and_outlives_that(engine: Engine, tmp_path: Path) -> None:
+    remote = open_engine(ClusterConfig(provider="url", url=engine.url), Folders(tmp_path, tmp_path))
+    remote.start(lambda step, done, total: None)
+    assert remote.status() == replace(engine.status(), provider="url", pid=None)
+    remote.stop()
+    engine.check()
+    assert engine.status().health == "green"
 
 
 def test_reaches_the_model_server(client: OpenSearch, model_server: Any) -> None:

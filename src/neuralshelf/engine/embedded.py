@@ -1,6 +1,7 @@
 """OpenSearch on this machine: official files, a Java runtime found here, a folder of our own, a life tied to ours."""
 
 import os
+import signal
 from pathlib import Path
 
 from neuralshelf.client import connect
@@ -76,7 +77,10 @@ class EmbeddedEngine:
         status = self._child.status
         if status is not None:
             words = self._child.last_words() or "it said nothing"
-            raise EngineError(f"OpenSearch ended with status {status}: {words}", hint=f"see {self._instance.log}")
+            hint = f"see {self._instance.log}"
+            if status == -signal.SIGKILL:  # no last words about it: the kernel does this to the biggest process
+                hint = f"the machine may be out of memory: lower java_heap; {hint}"
+            raise EngineError(f"OpenSearch ended with status {status}: {words}", hint=hint)
 
     def status(self) -> EngineStatus:
         """How it is now; never raises."""

@@ -42,21 +42,34 @@ class ImageError(Exception):
     """The image can't be made here; the message says why."""
 
 
-def ensure_image(cache: Path) -> str:
-    """The name of the image, made unless docker has it.
+def can_make_image() -> bool:
+    """Whether `make_image` has what it needs."""
+    return os.geteuid() == 0 and shutil.which("debootstrap") is not None
+
+
+def pull_image(name: str) -> str:
+    """`name`, pulled unless docker has it.
 
     Raises:
-        ImageError: not root, or debootstrap or docker failed.
+        ImageError: docker can't get it.
+    """
+    if not _succeeds("docker", "image", "inspect", name):
+        _tell(f"image: pull {name}", 0, None)
+        _run("docker", "pull", "--quiet", name)
+    return name
+
+
+def make_image(cache: Path) -> str:
+    """The name of the image of our own, made unless docker has it.
+
+    Raises:
+        ImageError: debootstrap or docker failed.
     """
     home = HomeCache(cache).home(_tell, icu=True)
     recipe = b"".join(file.read_bytes() for file in (HERE / "image.py", HERE / "entrypoint.sh"))
     name = f"neuralshelf/{home.name}:{hashlib.sha256(recipe).hexdigest()[:12]}"
     if _succeeds("docker", "image", "inspect", name):
         return name
-    if os.geteuid() != 0:
-        raise ImageError("making an image needs root; set OPENSEARCH_IMAGE to one that docker has or can pull")
-    if shutil.which("debootstrap") is None:
-        raise ImageError("making an image needs debootstrap: apt-get install debootstrap")
     with tempfile.TemporaryDirectory(prefix="neuralshelf-image-") as folder:
         base = Path(folder) / "base"
         _tell("image: base system", 0, None)
@@ -138,4 +151,4 @@ def _tell(step: str, done: int, total: int | None) -> None:
 
 
 if __name__ == "__main__":
-    print(ensure_image(Folders.default(HERE.parents[2]).cache))
+    print(make_image(Folders.default(HERE.parents[2]).cache))

@@ -1,10 +1,11 @@
 """Run the engine tests once more, with OpenSearch in a container by testcontainers.
 
-    python tests/engine/container/run.py [--install] [argument of pytest …]
+    python tests/engine/container/run.py [argument of pytest …]
 
-The image is the one that OPENSEARCH_IMAGE names; else one made here of the embedded engine's files; else, without root,
-the official one, which docker pulls. Where no docker can be had this says so and ends with status 0, or with 1 when
-NEURALSHELF_REQUIRE names `container`. Whatever ran, ran in a container: a skip for want of one counts as a failure.
+The image is the one that OPENSEARCH_IMAGE names; else one made here of the embedded engine's files; else, without root
+or debootstrap, the official one, which docker pulls. Where no docker or no image can be had this says so and ends with
+status 0, or with 1 when NEURALSHELF_REQUIRE names `container`. Whatever ran, ran in a container: a skip for want of one
+counts as a failure.
 """
 
 import os
@@ -18,7 +19,7 @@ PROJECT = HERE.parents[2]
 sys.path.insert(0, str(HERE))
 
 from daemon import DaemonError, docker_daemon  # type: ignore[import-not-found]  # noqa: E402
-from image import ImageError, ensure_image  # type: ignore[import-not-found]  # noqa: E402
+from image import ImageError, can_make_image, make_image, pull_image  # type: ignore[import-not-found]  # noqa: E402
 
 from neuralshelf.engine.container import DEFAULT_IMAGE, IMAGE_VARIABLE  # noqa: E402
 from neuralshelf.settings import Folders  # noqa: E402
@@ -26,13 +27,10 @@ from neuralshelf.settings import Folders  # noqa: E402
 
 def main(words: list[str]) -> int:
     """Exit status: that of pytest, or see above."""
-    if "--install" in words:
-        words.remove("--install")
-        _install()
     try:
         with docker_daemon():
             begun = time.monotonic()
-            image = os.environ.get(IMAGE_VARIABLE) or _image()
+            image = _image()
             print(f"image {image} after {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
             return _test(image, words)
     except (DaemonError, ImageError) as fault:
@@ -42,9 +40,10 @@ def main(words: list[str]) -> int:
 
 
 def _image() -> str:
-    if os.geteuid() != 0:
-        return DEFAULT_IMAGE
-    return str(ensure_image(Folders.default(PROJECT).cache))
+    named = os.environ.get(IMAGE_VARIABLE)
+    if named is None and can_make_image():
+        return str(make_image(Folders.default(PROJECT).cache))
+    return str(pull_image(named or DEFAULT_IMAGE))
 
 
 def _test(image: str, words: list[str]) -> int:
@@ -56,14 +55,6 @@ def _test(image: str, words: list[str]) -> int:
     }
     command = [sys.executable, "-m", "pytest", "tests/engine", "--engine=container", *words]
     return subprocess.run(command, cwd=PROJECT, env=environment, check=False).returncode
-
-
-def _install() -> None:
-    """Debian's docker and debootstrap, for continuous integration."""
-    quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    packages = ["docker.io", "debootstrap"]
-    for command in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
-        subprocess.run(["apt-get", "-qq", *command], env=quiet, stdout=sys.stderr, check=True)
 
 
 if __name__ == "__main__":

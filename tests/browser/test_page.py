@@ -1,4 +1,4 @@
-"""What the page promises whatever is searched: what it shows of the request, what it hides, where it fits, how it fails."""
+"""What the page promises whatever is searched: what it shows of a request, what it hides, how it fits and fails."""
 
 import json
 import re

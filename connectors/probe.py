@@ -25,10 +25,8 @@ _HINTS = (
     (r"outputEmbeddingLength", "correct dimension of this connector"),
     (r"security token|signature|not authorized|AccessDenied", "check the credentials, and that they may invoke it"),
     (r"not found|identifier is invalid", "correct endpoint or model_id of this connector, or the region"),
-    (
-        r"communicating with remote model",
-        "check that the endpoint runs and that the cluster reaches it, then apply again",
-    ),
+    (r"private ip", "its address is private: allow that by plugins.ml_commons.connector.private_ip_enabled"),
+    (r"communicating with remote model|service not known", "check that it runs and that the cluster reaches it"),
     (r"[Tt]hrottl|Too [Mm]any|429", "the endpoint is busy: apply again later, or raise its quota"),
 )
 

@@ -22,8 +22,8 @@ from opensearchpy import RequestError
 from neuralshelf.model_packages.encoder import Sample
 
 SEED = int(os.environ.get("NEURALSHELF_SEED") or secrets.randbelow(10**6))
-DOCUMENTS = {"text": 2_048, "picture": 1_024, "titan": 512}
-QUERIES = 160
+DOCUMENTS = {"text": 1_024, "picture": 768, "titan": 256}
+QUERIES = 128
 
 PIECES = (
     *('"', "\\", '\\"', '\\\\"', "'", "`", "\\u0024", "\\u0024{parameters.region}", "\\n", "/", "\\/", "\\x00"),
@@ -89,7 +89,7 @@ def indexed(request: pytest.FixtureRequest, wire: Any) -> tuple[str, dict[str, s
     """A connector, the hostile documents that were indexed through it in bulks of 128, and the texts that arrived."""
     logical = request.param
     print(f"NEURALSHELF_SEED={SEED}")
-    texts = hostile(DOCUMENTS[logical], SEED)
+    texts = hostile(DOCUMENTS[logical], SEED + len(logical))
     documents = {str(number): text for number, text in enumerate(texts)}
     encoder = encoder_of(wire, logical)
     before = len(encoder.texts)

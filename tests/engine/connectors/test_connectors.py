@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from neuralshelf.connectors.policy import DEFAULT_ENDPOINTS
 from neuralshelf.connectors.probe import probe
+from neuralshelf.connectors.runtime import Runtime
 from neuralshelf.connectors.spec import ROLES
 from neuralshelf.errors import ProvisionError
 from neuralshelf.model_packages.encoder import Sample
@@ -225,4 +226,21 @@ def test_a_probe_tells_an_endpoint_that_nobody_listens_at(make_wire: Any) -> Non
     gone.apply()
     with pytest.raises(ProvisionError, match="Error communicating with remote model") as caught:
         probe(made.client, gone.model("text", "search"), made.specs["text"], name="gone-text-search")
-    assert "check that the endpoint runs" in caught.value.hint
+    assert caught.value.hint == "check that it runs and that the cluster reaches it"
+
+
+def test_connectors_to_aws_are_taken_without_a_change_of_cluster_settings(wire: Any) -> None:
+    keys = {"access_key": SecretStr("AKIA"), "secret_key": SecretStr("secret"), "session_token": SecretStr("token")}
+    aws = type(wire)(wire.client, wire.server, "aws", Runtime("eu-central-1", **keys), wire.specs)
+    actions = {change.resource.kind: change.action for change in aws.plan()}
+    assert actions[Kind.SETTINGS] is Action.KEEP
+    assert actions[Kind.CONNECTOR] is Action.CREATE
+    aws.apply()
+    assert {change.action for change in aws.plan()} == {Action.KEEP}
+
+
+def test_a_role_on_a_cluster_that_is_not_amazons_is_refused_by_name(wire: Any) -> None:
+    runtime = Runtime("eu-central-1", role_arn="arn:aws:iam::123456789012:role/models")
+    roled = type(wire)(wire.client, wire.server, "roled", runtime, wire.specs)
+    with pytest.raises(ProvisionError, match=r"connector/roled-picture-ingest: refused by the cluster .*credential"):
+        roled.apply()

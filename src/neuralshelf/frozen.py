@@ -24,13 +24,16 @@ class Frozen(BaseModel):
         try:
             return cls.model_validate(data)
         except ValidationError as fault:
-            raise _config_error(cls, fault, source, at) from None
+            raise _config_error(cls, fault, data, source, at) from None
 
 
-def _config_error(model: type[BaseModel], fault: ValidationError, source: str, at: str) -> ConfigError:
+def _config_error(
+    model: type[BaseModel], fault: ValidationError, data: Mapping[str, Any], source: str, at: str
+) -> ConfigError:
     errors = fault.errors(include_input=False, include_url=False)
-    first = errors[0]
-    key = ".".join([*filter(None, [at]), *(str(part) for part in first["loc"])])
+    # a misspelt key is reported as unknown and as missing: the first says more
+    first = min(errors, key=lambda error: error["type"] != "extra_forbidden")
+    key = ".".join([*filter(None, [at]), *_written(first["loc"], data)])
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     if first["type"] == "extra_forbidden":
         unknown = str(first["loc"][-1])
@@ -40,6 +43,19 @@ def _config_error(model: type[BaseModel], fault: ValidationError, source: str, a
         return ConfigError(f"{source}: unknown key {key!r}{more}", hint=hint)
     text = first["msg"].removeprefix("Value error, ")
     return ConfigError(f"{source}: {key or 'document'}: {text}{more}", hint=f"correct it in {source}")
+
+
+def _written(path: tuple[int | str, ...], data: Any) -> list[str]:
+    """The path as it stands in the file: pydantic puts discriminator tags into it, which are no keys."""
+    shown = []
+    for number, part in enumerate(path):
+        inside = data[part] if isinstance(data, Mapping) and part in data else None
+        if inside is None and isinstance(data, list | tuple) and isinstance(part, int) and part < len(data):
+            inside = data[part]
+        if inside is not None or number == len(path) - 1:
+            shown.append(str(part))
+            data = inside
+    return shown
 
 
 def _keys_beside(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from neuralshelf.model_packages.server.pictures import PictureError, PictureLimits, check
+from neuralshelf.model_packages.server.pictures import PictureError, PictureLimits, decode
 
 LIMITS = PictureLimits()
 
@@ -18,14 +18,16 @@ class Refused(Exception):
 def admit(picture: Path) -> bytes:
     """The bytes of a picture that a model will take, unchanged: identical files keep identical vectors.
 
+    It is decoded once here as the model server will decode it, so that a broken one costs no request.
+
     Raises:
-        Refused: unreadable, empty, too large, or not a picture of an allowed format.
+        Refused: unreadable, empty, too large, damaged, or not a picture of an allowed format.
     """
     try:
         if picture.stat().st_size > LIMITS.max_bytes:
             raise Refused("TooManyBytes", f"{picture.name}: {picture.stat().st_size} bytes; at most {LIMITS.max_bytes}")
         data = picture.read_bytes()
-        check(data, LIMITS)
+        decode(data, LIMITS)
     except OSError as fault:
         raise Refused("Unreadable", f"{picture.name}: {fault.strerror}") from None
     except PictureError as fault:

@@ -37,21 +37,20 @@ class Report:
 
 
 def ingest(
-    client: OpenSearch,
+    client: OpenSearch | None,
     index: str,
     catalogue: Catalogue,
     *,
     picture_field: str | None,
     picture_key: str = "",
-    dry_run: bool = False,
     quiet: bool = False,
 ) -> Report:
     """Index every product of `catalogue`; what can't be becomes a dead letter.
 
     Args:
+        client: None to read and check everything and send nothing (a dry run).
         picture_field: the document field that takes the picture as base64; None when the index has no picture vector.
         picture_key: written before `image_path`, so that a page can find the picture of several catalogues.
-        dry_run: read and check everything, send nothing.
 
     Raises:
         EngineError: the cluster can't be reached; what was indexed stays, a second run goes on safely.
@@ -92,7 +91,7 @@ def ingest(
         pending: set[Future[list[Outcome]]] = set()
         try:
             for bulk in _bulks(admitted()):
-                if dry_run:
+                if client is None:
                     settle(Outcome(identity, 0) for identity in bulk)
                     continue
                 if len(pending) >= WRITERS:
@@ -105,7 +104,7 @@ def ingest(
         finally:
             for future in pending:
                 future.cancel()
-    if not dry_run:
+    if client is not None:
         client.indices.refresh(index=index)
     return Report(indexed + dead.count, indexed, dead.count, str(dead.path) if dead.count else None)
 

@@ -33,14 +33,14 @@ def apply_deployment(stack: Stack, deployment: Deployment) -> tuple[Change, ...]
 
 
 def ingest_catalogue(stack: Stack, deployment: Deployment, path: Path, *, dry_run: bool = False) -> Report:
-    """Index a catalogue file and let the page show its pictures."""
-    client = connect(deployment.environment.cluster, stack.running().engine_url, pool=WRITERS)
+    """Index a catalogue file and let the page show its pictures. A dry run needs nothing to be up."""
     index = deployment.config.index
     catalogue = Catalogue(path, index.fields)
+    client = None if dry_run else connect(deployment.environment.cluster, stack.running().engine_url, pool=WRITERS)
     key = f"{catalogue.folder.name}-{hashlib.sha256(str(catalogue.folder).encode()).hexdigest()[:8]}"
     if not dry_run:
         stack.state.add_picture_folder(key, catalogue.folder)
-    return ingest(client, index.name, catalogue, picture_field=_picture_field(index), picture_key=key, dry_run=dry_run)
+    return ingest(client, index.name, catalogue, picture_field=_picture_field(index), picture_key=key)
 
 
 def evaluate_deployment(

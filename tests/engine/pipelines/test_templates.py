@@ -98,14 +98,6 @@ def test_hits_hold_neither_vectors_nor_pictures_unless_asked(full_shop: Any, cat
     assert set(full_shop.ask(full_shop.keyword_template, text="mug", size=1)[0]["_source"]) == FIELDS
 
 
-@pytest.fixture
-def resolved(full_shop: Any) -> None:
-    stored = full_shop.client.get_script(id=full_shop.template)["script"]["source"]
-    if "ref:model/" in stored:
-        pytest.xfail("apply left placeholders of model ids in the template's text")
-
-
-@pytest.mark.usefixtures("resolved")
 def test_weights_choose_between_words_and_vectors(full_shop: Any, catalogue: Sequence[Any]) -> None:
     document = catalogue[7].document
     whole = f"{document['title']} {document['brand']} {document['description']}"
@@ -123,7 +115,6 @@ def test_weights_choose_between_words_and_vectors(full_shop: Any, catalogue: Seq
     assert {hit["_id"]: hit["_score"] for hit in halves} == pytest.approx(mean, abs=1e-3)
 
 
-@pytest.mark.usefixtures("resolved")
 def test_the_weights_of_the_configuration_are_the_default(full_shop: Any) -> None:
     usual = {"keyword": 0.3, "text_vector": 0.3, "image_vector": 0.4}
     plain, weighted = full_shop.ask(text="blue mug", size=36), full_shop.ask(text="blue mug", size=36, weights=usual)
@@ -131,7 +122,6 @@ def test_the_weights_of_the_configuration_are_the_default(full_shop: Any) -> Non
     assert scores(plain) == pytest.approx(scores(weighted))
 
 
-@pytest.mark.usefixtures("resolved")
 def test_weights_that_do_not_sum_to_one_are_refused(full_shop: Any) -> None:
     with pytest.raises(TransportError) as caught:
         full_shop.ask(text="mug", weights={"keyword": 1, "text_vector": 1})

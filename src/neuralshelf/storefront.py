@@ -26,6 +26,7 @@ MAX_PICTURE_BYTES = 4_500_000
 """Of a picture; as base64 in a request it stays below what a SageMaker endpoint takes (6291456 bytes)."""
 MAX_FACET_VALUES = 100
 FROM_MODEL = "Error from remote service:"
+UNUSABLE_INPUT = (400, 413, 415, 422)
 ABOUT_MODELS = re.compile(r"model|remote|connector|throttl|acquire operation", re.IGNORECASE)
 LONG_WORD = re.compile(r"[A-Za-z0-9+/=]{120,}")
 
@@ -170,10 +171,8 @@ def _refuse(fault: TransportError) -> NoReturn:
     cause = LONG_WORD.sub("…", reason(fault))
     status = fault.status_code if isinstance(fault.status_code, int) else 500
     from_model = cause.startswith(FROM_MODEL)
-    if from_model and status == 400:
-        raise Refusal(
-            400, "refused", f"the model refused it: {_words_of_model(cause)}", "change the text or the picture"
-        )
+    if from_model and (words := _refusal_of_model(cause.removeprefix(FROM_MODEL), status)):
+        raise Refusal(400, "refused", f"the model refused it: {words}", "change the text or the picture")
     missing_model = status == 404 and "find model" in cause
     if from_model or missing_model or ((status == 429 or status >= 500) and ABOUT_MODELS.search(cause)):
         logger.warning("models away: %s", cause)
@@ -193,13 +192,17 @@ def _refuse(fault: TransportError) -> NoReturn:
     raise Refusal(400, "refused", cause, "change the question")
 
 
-def _words_of_model(cause: str) -> str:
-    """The model's own sentence out of SageMaker's or Bedrock's error body."""
-    text = cause.removeprefix(FROM_MODEL).strip()
+def _refusal_of_model(answer: str, status: int) -> str | None:
+    """What the model says is wrong with its input; None when it is the model that failed, or was never reached.
+
+    SageMaker answers 424 with the container's own status inside, Bedrock 400. A throttled SageMaker answers 400 too,
+    yet without a message.
+    """
     try:
-        body = json.loads(text)
+        body = json.loads(answer)
     except ValueError:
-        return text
-    if isinstance(body, Mapping):
-        text = str(body.get("OriginalMessage") or body.get("Message") or body.get("message") or text)
-    return text.removeprefix("400 Bad Request: ")
+        return None
+    if not isinstance(body, Mapping) or body.get("OriginalStatusCode", status) not in UNUSABLE_INPUT:
+        return None
+    words = body.get("OriginalMessage") or body.get("Message") or body.get("message")
+    return str(words).removeprefix("400 Bad Request: ") if words else None

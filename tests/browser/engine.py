@@ -28,6 +28,7 @@ class Engine:
         products: id -> document, with `image_path` below `folder`.
         away: nothing answers.
         models_away: what needs a model fails.
+        refusal: status and reason that every search gets instead of hits.
         searches: bodies of `_search` as they arrived, as text.
     """
 
@@ -35,6 +36,7 @@ class Engine:
     folder: Path
     away: bool = False
     models_away: bool = False
+    refusal: tuple[int, str] | None = None
     searches: list[str] = field(default_factory=list)
 
     def client(self) -> OpenSearch:
@@ -72,9 +74,10 @@ class Engine:
     def _search(self, body: Mapping[str, Any]) -> tuple[int, Any]:
         query = body["query"]
         needs_model = "hybrid" in query or "neural" in query
-        if needs_model and self.models_away:
-            cause = {"type": "status_exception", "reason": "Error communicating with remote model"}
-            return 503, {"error": {**cause, "root_cause": [cause]}, "status": 503}
+        refusal = (503, "Error communicating with remote model") if needs_model and self.models_away else self.refusal
+        if refusal is not None:
+            cause = {"type": "status_exception", "reason": refusal[1]}
+            return refusal[0], {"error": {**cause, "root_cause": [cause]}, "status": refusal[0]}
         text, image = str(body["_asked"].get("text", "")), body["_asked"].get("image")
         found = [
             (self._score(document, text.lower().split(), image), identity)

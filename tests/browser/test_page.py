@@ -135,7 +135,7 @@ def test_dark_and_light_follow_the_system(page: Page, shop: Any) -> None:
     page.goto("/")
     grounds = []
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)
         colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
         grounds.append(sum(map(int, re.findall(r"\d+", colour)[:3])))
     assert grounds[0] > 600

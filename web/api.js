@@ -20,10 +20,10 @@ async function call(path, options) {
   }
   const content = await response.json().catch((fault) => {
     if (fault.name === "AbortError") throw fault; // a newer question came while this answer was read
-    return {};
+    return null;
   });
-  if (response.ok) return content;
-  throw new Failure(content.error ?? `The server answered ${response.status}.`, content.hint, content.code);
+  if (response.ok && content) return content;
+  throw new Failure(content?.error ?? `The server’s answer can’t be read (${response.status}).`, content?.hint, content?.code);
 }
 
 export const search = (question, signal) =>

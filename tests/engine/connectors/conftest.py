@@ -123,11 +123,16 @@ MakeWire = Callable[..., Wire]
 
 
 @pytest.fixture(scope="session")
-def make_wire(client: OpenSearch, serve_models: Callable[[], Any]) -> MakeWire:
-    """Connectors with a model server of their own, not yet applied: `make_wire(prefix, kinds, secret_key=…)`."""
+def make_wire(client: OpenSearch, serve_models: Callable[..., Any]) -> MakeWire:
+    """Connectors with a model server of their own, not yet applied.
 
-    def made(prefix: str, kinds: Mapping[str, Mapping[str, Any]], secret_key: str | None = None) -> Wire:
-        server = serve_models()
+    `make_wire(prefix, kinds, secret_key=…, multimodal=…)`; by default with the right key and a toy model.
+    """
+
+    def made(
+        prefix: str, kinds: Mapping[str, Mapping[str, Any]], secret_key: str | None = None, multimodal: Any = None
+    ) -> Wire:
+        server = serve_models(multimodal=multimodal)
         secret = SecretStr(secret_key or server.secret_key)
         runtime = Runtime(server.region).at(server.url, server.access_key, secret)
         specs = Specs.parse({"connectors": kinds}, "neuralshelf.yaml").connectors

@@ -132,6 +132,15 @@ def test_every_query_arrives_identical_and_finds_the_document_of_that_text(
     assert [answer["hits"]["hits"][0]["_id"] for answer in answers] == chosen, f"seed {SEED}"
 
 
+@pytest.mark.parametrize("logical", ["text", "picture"])
+def test_a_text_of_a_million_characters_arrives_identical(wire: Any, logical: str) -> None:
+    chance = random.Random(SEED)
+    text = "".join(chance.choice(PIECES[:-2]) for _ in range(200_000))[:1_000_000]
+    before = len(encoder_of(wire, logical).texts)
+    assert not wire.bulk(logical, {"long": {"text": text}})
+    assert encoder_of(wire, logical).texts[before:] == [text], f"seed {SEED}"
+
+
 BLANKS = {"empty": "", "space": " ", "em-space": "\u2003", "line-separator": "\u2028", "file-separator": "\x1c"}
 
 

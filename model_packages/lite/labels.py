@@ -3,7 +3,9 @@
 ConSE (Norouzi et al. 2013) places a picture among texts by mixing the vectors of its most probable class names.
 """
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,14 +37,17 @@ def class_names() -> list[str]:
 
 
 def build(text: MiniLmEncoder, progress: Progress | None = None) -> Labels:
-    """Embed all 12,000 sentences; some twenty seconds on one core."""
+    """Embed all 12,000 sentences, on two cores where there are two: about a minute of one core's time."""
     names = class_names()
+
+    def of_class(name: str) -> NDArray[np.float32]:
+        return text.embed([f"a photo of a {name}", *(f"a photo of a {colour} {name}" for colour in NAMES)])
+
     plain = np.empty((CLASSES, 384), np.float16)
     coloured = np.empty((CLASSES, len(NAMES), 384), np.float16)
-    for number, name in enumerate(names):
-        sentences = [f"a photo of a {name}", *(f"a photo of a {colour} {name}" for colour in NAMES)]
-        vectors = text.embed(sentences)
-        plain[number], coloured[number] = vectors[0], vectors[1:]
-        if progress is not None:
-            progress("label vectors", number + 1, CLASSES)
+    with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
+        for number, vectors in enumerate(pool.map(of_class, names)):
+            plain[number], coloured[number] = vectors[0], vectors[1:]
+            if progress is not None:
+                progress("label vectors", number + 1, CLASSES)
     return Labels(plain, coloured)

@@ -72,7 +72,8 @@ class Batcher:
 
     @property
     def running(self) -> bool:
-        return self._running
+        """Whether the model can answer: started, not stopped, its thread alive."""
+        return self._running and self._thread is not None and self._thread.is_alive()
 
     @property
     def waiting(self) -> int:

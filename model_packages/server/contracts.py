@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 
 from neuralshelf.model_packages.encoder import Encoder, Sample
 from neuralshelf.model_packages.server.jsonbody import kind, malformed, parse
-from neuralshelf.model_packages.server.limits import SAGEMAKER_MAX_BODY, TITAN_MAX_PIXELS, TITAN_MAX_TOKENS
+from neuralshelf.model_packages.server.limits import (
+    BEDROCK_MAX_BODY,
+    MAX_CHARACTERS,
+    SAGEMAKER_MAX_BODY,
+    TITAN_MAX_CHARACTERS,
+    TITAN_MAX_PIXELS,
+    TITAN_MAX_TOKENS,
+)
 from neuralshelf.model_packages.server.pictures import PictureCode, PictureError, PictureLimits, decode, from_base64
 from neuralshelf.model_packages.server.refusals import InputRefused
 
@@ -57,19 +64,21 @@ class Multimodal:
     Attributes:
         dimensions: the lengths that may be asked for.
         default_dimension: the length without embeddingConfig; None is the encoder's own.
+        max_characters: longer texts are refused before their tokens are counted.
         max_tokens: longer texts are refused as Titan refuses them; None lets the encoder cut.
         pictures: bounds of inputImage.
     """
 
     dimensions: tuple[int, ...]
     default_dimension: int | None = None
+    max_characters: int = MAX_CHARACTERS
     max_tokens: int | None = None
     pictures: PictureLimits = DEFAULT_PICTURES
 
     def read(self, body: bytes, encoder: Encoder) -> Work:
         fields = _object(parse(body), "#", ("inputText", "inputImage", "embeddingConfig"))
-        text = _string(fields.get("inputText"), "#/inputText")
-        encoded = _string(fields.get("inputImage"), "#/inputImage")
+        text = _string(fields.get("inputText"), "#/inputText", self.max_characters)
+        encoded = _string(fields.get("inputImage"), "#/inputImage", BEDROCK_MAX_BODY)
         if text is None and encoded is None:
             raise malformed("#: required key [inputText] or [inputImage] not found")
         dimension = self._dimension(fields.get("embeddingConfig"), encoder)
@@ -113,7 +122,7 @@ class Multimodal:
     def request_schema(self, encoder: Encoder) -> Schema:
         length: Schema = {"type": ["integer", "null"], "enum": [*self.dimensions, None]}
         properties: Schema = {
-            "inputText": {"type": ["string", "null"], "minLength": 1},
+            "inputText": {"type": ["string", "null"], "minLength": 1, "maxLength": self.max_characters},
             "inputImage": {"type": ["string", "null"], "contentEncoding": "base64", "minLength": 1},
             "embeddingConfig": {
                 "type": ["object", "null"],
@@ -139,6 +148,7 @@ class TextList:
     """`["a", "b"]`, `{"inputs": ["a", "b"]}` or one string, to one vector a text, in the same order."""
 
     max_texts: int = 256
+    max_characters: int = MAX_CHARACTERS
 
     def read(self, body: bytes, encoder: Encoder) -> Work:
         value = parse(body)
@@ -149,7 +159,8 @@ class TextList:
             raise malformed(f"#: expected type: JSONArray, found: {kind(texts)}")
         if not 1 <= len(texts) <= self.max_texts:
             raise malformed(f"#: expected 1 to {self.max_texts} texts, found: {len(texts)}")
-        samples = tuple(Sample(text=_text(text, f"#/{place}")) for place, text in enumerate(texts))
+        longest = self.max_characters
+        samples = tuple(Sample(text=_text(text, f"#/{place}", longest)) for place, text in enumerate(texts))
         return Work(samples, encoder.default_dimension, 0)
 
     def answer(self, work: Work, rows: Sequence[NDArray[np.float32]]) -> bytes:
@@ -159,10 +170,11 @@ class TextList:
         return (encoder.default_dimension,)
 
     def request_schema(self, encoder: Encoder) -> Schema:
-        texts: Schema = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": self.max_texts}
-        inputs: Schema = {"anyOf": [texts, {"type": "string"}]}
+        text: Schema = {"type": "string", "maxLength": self.max_characters}
+        texts: Schema = {"type": "array", "items": text, "minItems": 1, "maxItems": self.max_texts}
+        inputs: Schema = {"anyOf": [texts, text]}
         named: Schema = {"type": "object", "properties": {"inputs": inputs}, "required": ["inputs"]}
-        return {"anyOf": [texts, {"type": "string"}, {**named, "additionalProperties": False}]}
+        return {"anyOf": [texts, text, {**named, "additionalProperties": False}]}
 
     def answer_schema(self, encoder: Encoder) -> Schema:
         return {"type": "array", "items": _vector_schema(encoder.default_dimension), "minItems": 1}
@@ -171,6 +183,7 @@ class TextList:
 TITAN = Multimodal(
     dimensions=(256, 384, 1024),
     default_dimension=1024,
+    max_characters=TITAN_MAX_CHARACTERS,
     max_tokens=TITAN_MAX_TOKENS,
     pictures=PictureLimits(max_pixels=TITAN_MAX_PIXELS),
 )
@@ -190,18 +203,20 @@ def _object(value: object, where: str, known: tuple[str, ...]) -> dict[str, obje
     return value
 
 
-def _string(value: object, where: str) -> str | None:
+def _string(value: object, where: str, longest: int) -> str | None:
     """A string of at least one character; null is the same as absent, as OpenSearch's own Titan connector sends it."""
     if value is None:
         return None
     if value == "":
         raise malformed(f"{where}: expected minLength: 1, actual: 0")
-    return _text(value, where)
+    return _text(value, where, longest)
 
 
-def _text(value: object, where: str) -> str:
+def _text(value: object, where: str, longest: int) -> str:
     if not isinstance(value, str):
         raise malformed(f"{where}: expected type: String, found: {kind(value)}")
+    if len(value) > longest:
+        raise malformed(f"{where}: expected maxLength: {longest}, actual: {len(value)}")
     try:
         value.encode()
     except UnicodeEncodeError:

@@ -14,6 +14,12 @@ TITAN_MAX_TOKENS = 256
 TITAN_MAX_PIXELS = 2048 * 2048
 """The same page: max input image resolution 2048 x 2048 pixels."""
 
+TITAN_MAX_CHARACTERS = 50_000
+"""What Titan's embedding models answer for longer texts: "expected maxLength: 50000"."""
+
+MAX_CHARACTERS = 1_048_576
+"""Our own endpoints: models cut after some hundred tokens, but tokenizers read it all, a second a million letters."""
+
 MAX_PIXELS = 40_000_000
 """Our own endpoints: above what cameras write, below what two decoders at once could not hold in memory."""
 

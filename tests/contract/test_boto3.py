@@ -7,8 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import requests
 from botocore.exceptions import ClientError
 from PIL import Image
+from starlette.middleware import Middleware
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from neuralshelf.model_packages.encoder import Sample
 
@@ -77,6 +81,7 @@ def test_a_null_field_is_the_same_as_an_absent_one(server: Any) -> None:
         ([], "#: expected type: JSONObject, found: JSONArray"),
         ({"inputImage": "https://example.com/a.jpg"}, "UrlNotFetched"),
         ({"inputText": "\ud800"}, "lone surrogate"),
+        ({"inputText": "a" * 50_001}, "#/inputText: expected maxLength: 50000, actual: 50001"),
         ({"inputText": "word " * 257}, "Too many input tokens. Max input tokens: 256, request input token count: 257"),
         ({"inputImage": png(size=(2049, 2048))}, "400 Bad Request: Image exceeds max pixels allowed."),
     ],
@@ -131,7 +136,9 @@ def test_the_text_endpoint_answers_one_vector_a_text_in_order(server: Any, body:
 
 
 @pytest.mark.parametrize(
-    "body", [[], {}, 7, None, [["a"]], ["a", None], {"inputs": []}, {"inputs": "a", "x": 1}, ["a"] * 257]
+    "body",
+    [[], {}, 7, None, [["a"]], ["a", None], {"inputs": []}, {"inputs": "a", "x": 1}, ["a"] * 257, ["a" * 1_048_577]],
+    ids=lambda body: json.dumps(body)[:20],
 )
 def test_the_text_endpoint_refuses_other_bodies_as_a_model_error(server: Any, body: object) -> None:
     client = server.boto("sagemaker-runtime")
@@ -174,3 +181,23 @@ def test_text_arrives_byte_exact(server: Any) -> None:
         assert invoke_endpoint(server, "neuralshelf-minilm", [text])[0] == answer
         expected = server.text.encode([Sample(text=text)], 384)[0]
         np.testing.assert_array_equal(np.float32(answer), expected)
+
+
+class Teapot:
+    """A middleware that answers some requests itself."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer: ASGIApp = self._app
+        if scope["type"] == "http" and (b"x-teapot", b"1") in scope["headers"]:
+            answer = Response(status_code=418)
+        await answer(scope, receive, send)
+
+
+def test_a_middleware_stands_around_everything(serve: Any) -> None:
+    server = serve(signed=False, middleware=[Middleware(Teapot)])
+    for path in ("/ping", "/endpoints/neuralshelf-clip/invocations", "/nothing"):
+        assert requests.post(server.url + path, headers={"X-Teapot": "1"}, timeout=20).status_code == 418
+    assert requests.get(server.url + "/ping", timeout=20).status_code == 200

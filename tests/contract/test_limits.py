@@ -35,7 +35,10 @@ def text_body(size: int) -> bytes:
 
 
 def test_a_body_of_exactly_the_limit_is_taken(open_server: Any) -> None:
-    assert post(open_server, CLIP, text_body(SAGEMAKER_MAX_BODY)).status_code == 200
+    texts = ["a" * 1_000_000] * 6 + ["b"]
+    body = json.dumps(texts).encode().ljust(SAGEMAKER_MAX_BODY)
+    assert post(open_server, TEXTS, body).status_code == 200
+    assert post(open_server, TEXTS, body + b" ").status_code == 413
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--size", type=int, default=10)
     made.add_argument("--json", action="store_true")
     made = verb("evaluate", _evaluate, "how good the answers of _search are, on judged sets of pictures")
+    made.add_argument("--catalogue", type=Path, metavar="FILE", help="rendered products (default: the sample catalogue)")
     made.add_argument("--data", type=Path, metavar="DIR", help="folder with clothing-cc0/ and products-mit/")
     made.add_argument("--json", action="store_true")
     return parser
@@ -178,7 +179,7 @@ def _evaluate(words: argparse.Namespace) -> int:
     from neuralshelf.local.verbs import evaluate_deployment
     from neuralshelf.tables import measures_table
 
-    catalogue = words.config.resolve().parent / "samples" / "catalogue.jsonl"
+    catalogue = words.catalogue or words.config.resolve().parent / "samples" / "catalogue.jsonl"
     found = evaluate_deployment(*_context(words), catalogue=catalogue, data=words.data)
     print(json.dumps({"format_version": 1, "sets": found}) if words.json else measures_table(found))
     return 0

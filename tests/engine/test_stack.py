@@ -141,6 +141,16 @@ def post(url: str, body: Any) -> Any:
         return json.load(answer)
 
 
+def test_the_sample_catalogue_is_found_by_kind_by_colour_and_by_its_own_pictures(shop: Shop) -> None:
+    catalogue = ROOT / "samples" / "catalogue.jsonl"
+    found = json.loads(shop.run("evaluate", "--catalogue", str(catalogue), "--json"))["sets"]["sample"]
+    assert found["pictures"] >= 400
+    assert found["kind @5"] >= 0.95
+    assert found["kind and colour @5"] >= 0.88
+    assert found["finds itself first"] == 1.0
+    assert found["worst self cosine"] == pytest.approx(1.0, abs=1e-5)
+
+
 def test_a_second_up_and_a_second_ingest_change_nothing(shop: Shop) -> None:
     process = shop.start("up")
     _, err = process.communicate(timeout=START_SECONDS)

@@ -1,7 +1,7 @@
-"""The lite model: pure, of every size, and built so that a broken cache is no trouble."""
+"""The lite model and MiniLM: same input, same vector; hostile input, clear refusal; a broken cache is built anew."""
 
-import time
-from collections.abc import Iterator
+import io
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -10,158 +10,173 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from neuralshelf.model_packages.encoder import Sample
-from neuralshelf.model_packages.lite import LiteEncoder, colour, labels, parts
-from neuralshelf.model_packages.lite.encoder import SIZES
-from neuralshelf.model_packages.lite.linear import rows_times
+from neuralshelf.model_packages.lite import LiteEncoder, colour, labels, torchfile
+from neuralshelf.model_packages.lite.head import Head
+from neuralshelf.model_packages.lite.labels import Labels
+from neuralshelf.model_packages.lite.pixels import look
 from neuralshelf.model_packages.minilm import MiniLmEncoder
+from neuralshelf.settings import Folders
 
-IMAGES = Path(__file__).parents[2] / "samples" / "images"
+ROOT = Path(__file__).resolve().parents[2]
+HOSTILE = [
+    "",
+    " ",
+    "\0",
+    "\ud800 lone",
+    "a\u0301" * 50,
+    "👩‍👩‍👧‍👦",
+    "x" * 100_000,
+    "${parameters.region}",
+    "\u202edesrever",
+]
+
 Pixels = NDArray[np.uint8]
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("lite")
+def lite() -> LiteEncoder:
+    return LiteEncoder.load(Folders.default(ROOT).cache)
 
 
 @pytest.fixture(scope="module")
-def lite(cache: Path) -> LiteEncoder:
-    """Built from nothing, with the label sentences of three classes only: all thousand take a minute."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(labels, "build", few_labels)
-        return LiteEncoder.load(cache)
+def minilm() -> MiniLmEncoder:
+    return MiniLmEncoder.load()
 
 
-def few_labels(text: MiniLmEncoder, progress: labels.Progress | None = None) -> labels.Labels:
-    rows = text.embed(["a photo of a mug", "a photo of a chair", "a photo of a drum"])
-    plain = np.resize(rows, (1000, 384)).astype(np.float16)
-    coloured = np.repeat(plain[:, None], len(colour.NAMES), 1)
-    if progress is not None:
-        progress("label vectors", 1000, 1000)
-    return labels.Labels(plain, coloured)
+def picture(name: str) -> Pixels:
+    return np.asarray(Image.open(ROOT / "samples" / "images" / f"{name}.jpg").convert("RGB"))
 
 
-@pytest.fixture(scope="module")
-def pictures() -> list[Pixels]:
-    paths = sorted(IMAGES.glob("*-00.jpg"))[:5]
-    return [np.asarray(Image.open(path).convert("RGB")) for path in paths]
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_every_size_gives_unit_rows_for_text_picture_and_both(
-    lite: LiteEncoder, pictures: list[Pixels], size: int
-) -> None:
-    samples = [Sample(text="a mug"), Sample(image=pictures[0]), Sample(text="a mug", image=pictures[0])]
-    vectors = lite.encode(samples, size)
-    assert vectors.shape == (3, size)
+@pytest.mark.parametrize("dimension", [256, 384, 512, 1024])
+def test_text_picture_and_both_give_unit_vectors_of_each_size(lite: LiteEncoder, dimension: int) -> None:
+    teapot = picture("teapot-00")
+    samples = [Sample(text="a teapot"), Sample(image=teapot), Sample(text="a teapot", image=teapot)]
+    vectors = lite.encode(samples, dimension)
+    assert vectors.shape == (3, dimension)
     assert vectors.dtype == np.float32
-    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
-    both = vectors[0] + vectors[1]
-    np.testing.assert_allclose(vectors[2], both / np.linalg.norm(both), atol=1e-6)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(3), abs=1e-6)
+    middle = vectors[0] + vectors[1]
+    assert vectors[2] @ middle / np.linalg.norm(middle) == pytest.approx(1.0, abs=1e-6)
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_a_picture_has_the_same_vector_in_any_batch(lite: LiteEncoder, pictures: list[Pixels], size: int) -> None:
-    alone = np.vstack([lite.encode([Sample(image=image)], size) for image in pictures])
-    mixed = [Sample(text="in between"), *(Sample(image=image) for image in reversed(pictures))]
-    np.testing.assert_allclose((lite.encode(mixed, size)[1:][::-1] * alone).sum(1), 1, atol=1e-6)
+def test_a_vector_does_not_depend_on_its_batch_mates(lite: LiteEncoder, minilm: MiniLmEncoder) -> None:
+    samples = [Sample(text=t) for t in ("a cup", "a very long title of a cup " * 9)]
+    samples += [Sample(image=picture(name)) for name in ("teapot-00", "sofa-00", "drum-00")]
+    together = lite.encode(samples, 1024)
+    alone = np.vstack([lite.encode([sample], 1024) for sample in samples])
+    assert (together * alone).sum(1) == pytest.approx(np.ones(5), abs=1e-6)
+    texts = [Sample(text=t) for t in ("one", "two words", "three short words")]
+    assert np.array_equal(minilm.encode(texts), np.vstack([minilm.encode([text]) for text in texts]))
 
 
-def test_text_meets_the_picture_in_the_text_block_only(lite: LiteEncoder, pictures: list[Pixels]) -> None:
-    text, picture = lite.encode([Sample(text="a mug"), Sample(image=pictures[0])], 1024)
-    assert not text[384:].any()
-    assert np.linalg.norm(picture[:384]) == pytest.approx(np.sqrt(0.5), abs=1e-6)
-    alone = lite.encode([Sample(image=pictures[0])], 384)[0]
-    np.testing.assert_allclose(picture[:384] * np.sqrt(2), alone, atol=1e-6)
+def test_texts_find_pictures_of_what_they_say(lite: LiteEncoder) -> None:
+    names = ["teapot-00", "sofa-00", "drum-00", "umbrella-00"]
+    pictures = lite.encode([Sample(image=picture(name)) for name in names], 512)
+    queries = lite.encode([Sample(text=f"a photo of a {name[:-3]}") for name in names], 512)
+    assert (queries @ pictures.T).argmax(1).tolist() == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 4000), (4000, 1), (17, 3)])
-def test_pictures_of_awkward_shapes_are_taken(lite: LiteEncoder, shape: tuple[int, int]) -> None:
-    vector = lite.encode([Sample(image=np.full((*shape, 3), 90, np.uint8))], 512)
-    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-6)
+@pytest.mark.parametrize("text", HOSTILE)
+def test_any_text_gives_a_finite_unit_vector(minilm: MiniLmEncoder, text: str) -> None:
+    vector = minilm.encode([Sample(text=text)])[0]
+    assert np.isfinite(vector).all()
+    assert np.linalg.norm(vector) == pytest.approx(1.0, abs=1e-6)
 
 
-def test_empty_samples_and_foreign_sizes_are_refused(lite: LiteEncoder) -> None:
+@pytest.mark.parametrize("size", [(1, 1), (1, 900), (900, 1), (2, 3), (3000, 20)])
+def test_any_shape_of_picture_gives_a_finite_unit_vector(lite: LiteEncoder, size: tuple[int, int]) -> None:
+    vector = lite.encode([Sample(image=np.full((*size, 3), 128, np.uint8))], 512)[0]
+    assert np.isfinite(vector).all()
+    assert np.linalg.norm(vector) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_tokens_are_counted_before_they_are_cut(minilm: MiniLmEncoder) -> None:
+    assert minilm.count_tokens("") == 0
+    assert minilm.count_tokens("a red cup") == 3
+    assert minilm.count_tokens("cup " * 1000) == 1000
+    long = [Sample(text="cup " * n) for n in (300, 600)]
+    assert np.array_equal(*minilm.encode(long))
+
+
+def test_what_the_models_can_t_do_is_refused(lite: LiteEncoder, minilm: MiniLmEncoder) -> None:
+    with pytest.raises(ValueError, match="not 100"):
+        lite.encode([Sample(text="x")], 100)
     with pytest.raises(ValueError, match="text, a picture, or both"):
         lite.encode([Sample()], 512)
-    with pytest.raises(ValueError, match="not 768"):
-        lite.encode([Sample(text="a mug")], 768)
+    with pytest.raises(ValueError, match="text only"):
+        minilm.encode([Sample(image=np.zeros((4, 4, 3), np.uint8))])
+    with pytest.raises(ValueError, match="not 512"):
+        minilm.encode([Sample(text="x")], 512)
 
 
-def test_a_second_load_takes_everything_from_the_cache(
-    lite: LiteEncoder, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(labels, "build", None)  # would fail if called
-    started = time.process_time()
-    again = LiteEncoder.load(cache)
-    assert time.process_time() - started < 2
-    assert again.fingerprint == lite.fingerprint
-    expected = lite.encode([Sample(text="a mug")], 256)
-    assert np.array_equal(again.encode([Sample(text="a mug")], 256), expected)
+def test_a_broken_cache_file_is_built_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[int] = []
+
+    def build(text: MiniLmEncoder, progress: object = None) -> Labels:
+        built.append(1)
+        return Labels(np.ones((1000, 384), np.float16), np.ones((1000, 11, 384), np.float16))
+
+    monkeypatch.setattr(labels, "build", build)
+    first = LiteEncoder.load(tmp_path)
+    (stored,) = tmp_path.iterdir()
+    LiteEncoder.load(tmp_path)
+    assert len(built) == 1
+    for damage in (b"", b"not a zip", stored.read_bytes()[:100_000]):
+        stored.write_bytes(damage)
+        assert LiteEncoder.load(tmp_path).fingerprint == first.fingerprint
+    assert len(built) == 4
+    assert [path.name for path in tmp_path.iterdir()] == [stored.name]
 
 
-def test_the_fingerprint_tells_the_head_apart(lite: LiteEncoder, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(labels, "build", None)
-    without = LiteEncoder.load(cache, head=False)
-    assert len(lite.fingerprint) == 16
-    assert int(lite.fingerprint, 16) >= 0
-    assert without.fingerprint != lite.fingerprint
+def test_without_the_head_it_is_another_vector_space(lite: LiteEncoder) -> None:
+    bare = LiteEncoder.load(Folders.default(ROOT).cache, head=False)
+    assert bare.fingerprint != lite.fingerprint
 
 
-def broken_caches(whole: bytes) -> Iterator[bytes]:
-    yield b""
-    yield b"garbage"
-    yield whole[: len(whole) // 2]
-    yield whole[:-1]
-    for place in (5, 40, len(whole) // 2, len(whole) - 5):
-        flipped = bytearray(whole)
-        flipped[place] ^= 0x10
-        yield bytes(flipped)
+def test_the_hold_keeps_the_head_from_moving_what_it_is_held_on() -> None:
+    generator = np.random.default_rng(7)
+    clothes, others = (np.abs(generator.standard_normal((60, 1280))).astype(np.float32) for _ in range(2))
+    missing = generator.standard_normal((60, 384)).astype(np.float32)
+    still = np.zeros((60, 384), np.float32)
+    free, held = (Head.fit(clothes, missing, others, ridge=0.1, hold=hold) for hold in (0.0, 100.0))
+    assert np.abs(held.correct(still, others)).mean() < 0.05 * np.abs(free.correct(still, others)).mean()
+    assert np.corrcoef(held.correct(still, clothes).ravel(), missing.ravel())[0, 1] > 0.9
 
 
-def test_a_broken_cache_file_is_built_anew(lite: LiteEncoder, cache: Path, tmp_path: Path) -> None:
-    (stored,) = cache.iterdir()
-    whole = stored.read_bytes()
-    for content in broken_caches(whole):
-        path = tmp_path / stored.name
-        path.write_bytes(content)
-        assert parts._read(path) is None
-    calls: list[tuple[str, int, int]] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(labels, "build", few_labels)
-        rebuilt = LiteEncoder.load(tmp_path, lambda step, done, total: calls.append((step, done, total)))
-    assert calls == [("label vectors", 1000, 1000)]
-    assert (tmp_path / stored.name).read_bytes() == whole
-    assert rebuilt.fingerprint == lite.fingerprint
+def test_a_weight_file_that_names_anything_but_tensors_is_refused(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return Path.touch, (tmp_path / "ran",)  # type: ignore[return-value]
+
+    buffer = io.BytesIO()
+    for _ in range(3):
+        pickle.dump(0, buffer)
+    pickle.dump(Evil(), buffer)
+    with pytest.raises(pickle.UnpicklingError, match="not allowed"):
+        torchfile.read(buffer.getvalue())
+    assert not (tmp_path / "ran").exists()
 
 
-def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: Path, target: Path) -> Path:
-        raise OSError(28, "No space left on device", str(target))
-
-    monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(OSError, match="No space"):
-        parts._write(tmp_path / "lite-x.parts", b"content")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_axes_have_fixed_signs(lite: LiteEncoder) -> None:
-    axes = lite._axes
-    assert (axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])] > 0).all()
-    np.testing.assert_allclose(axes.T @ axes, np.eye(256), atol=1e-4)
-
-
-def test_rows_times_is_a_product_of_matrices_that_ignores_neighbours() -> None:
-    random = np.random.default_rng(7)
-    rows = random.standard_normal((5, 1280)).astype(np.float32)
-    matrix = random.standard_normal((1280, 640)).astype(np.float32)
-    np.testing.assert_allclose(rows_times(rows, matrix), rows @ matrix, atol=2e-3)
-    for part in (matrix, matrix[:, :128]):
-        assert np.array_equal(rows_times(rows, part)[3:4], rows_times(rows[3:4], part))
-
-
-def test_class_names_are_a_thousand_words() -> None:
-    names = labels.class_names()
-    assert len(names) == 1000
-    assert all(name == name.strip() != "" for name in names)
-    assert names[504] == "coffee mug"
+@pytest.mark.parametrize(
+    ("name", "rgb"),
+    [
+        ("black", (15, 15, 18)),
+        ("white", (250, 250, 248)),
+        ("gray", (120, 122, 125)),
+        ("red", (190, 20, 30)),
+        ("orange", (235, 115, 20)),
+        ("yellow", (240, 200, 40)),
+        ("green", (40, 130, 60)),
+        ("blue", (30, 80, 170)),
+        ("purple", (105, 50, 145)),
+        ("pink", (236, 143, 178)),
+        ("brown", (122, 74, 42)),
+    ],
+)
+def test_a_coloured_thing_on_a_backdrop_has_its_colour(name: str, rgb: tuple[int, int, int]) -> None:
+    backdrop = (200, 205, 212) if name in ("white", "black") else (244, 244, 244)
+    image = Image.new("RGB", (200, 200), backdrop)
+    image.paste(rgb, (50, 50, 150, 150))
+    shares = colour.histogram(look(np.asarray(image)).colour)
+    assert shares.sum() == pytest.approx(1.0, abs=1e-6)
+    assert colour.NAMES[int(shares.argmax())] == name

@@ -44,7 +44,6 @@ async function ask({ again = false } = {}) {
   const asks = question();
   if (!again) writeAddress(asks);
   document.title = asks.text ? `${asks.text} · neuralshelf` : "neuralshelf";
-  document.title = asks.text ? `${asks.text} · neuralshelf` : "neuralshelf";
   $("weight").disabled = !asks.text;
   if (isEmpty(asks)) return start();
   document.body.dataset.view = "results";

@@ -76,7 +76,16 @@ def make_image(cache: Path) -> str:
         _run("debootstrap", "--variant=minbase", _suite(), str(base))
         _tell(f"image: import {name}", 0, None)
         _import(name, base, home)
+    _remove_former(name)
     return name
+
+
+def _remove_former(name: str) -> None:
+    """Images of earlier recipes; one that a container still uses stays."""
+    listing = ["docker", "images", "--format", "{{.Repository}}:{{.Tag}}", "neuralshelf/*"]
+    for other in subprocess.run(listing, capture_output=True, text=True, check=False).stdout.split():
+        if other != name:
+            _succeeds("docker", "rmi", other)
 
 
 def _import(name: str, base: Path, home: Path) -> None:

@@ -1,6 +1,6 @@
 """Run the engine tests once more, with OpenSearch in a container by testcontainers.
 
-    python tests/engine/container/run.py [argument of pytest …]
+    python tests/engine/container/run.py [argument of pytest …]        default: tests/engine
 
 The image is the one that OPENSEARCH_IMAGE names; else one made here of the embedded engine's files; else, without root
 or debootstrap, the official one, which docker pulls. Where no docker or no image can be had this says so and ends with
@@ -53,7 +53,7 @@ def _test(image: str, words: list[str]) -> int:
         # Its helper would have to be pulled; a container that a killed run left is removed by the next.
         "TESTCONTAINERS_RYUK_DISABLED": "true",
     }
-    command = [sys.executable, "-m", "pytest", "tests/engine", "--engine=container", *words]
+    command = [sys.executable, "-m", "pytest", "--engine=container", *(words or ["tests/engine"])]
     return subprocess.run(command, cwd=PROJECT, env=environment, check=False).returncode
 
 

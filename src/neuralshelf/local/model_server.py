@@ -12,7 +12,7 @@ from neuralshelf.errors import ServerError
 from neuralshelf.local.state import State
 
 START_TIMEOUT_SECONDS = 300.0
-STOP_TIMEOUT_SECONDS = 15.0
+STOP_TIMEOUT_SECONDS = 35.0  # accepted requests have 30
 
 
 class ModelServer:

@@ -101,6 +101,13 @@ class RuntimeConfig(Frozen):
     session_token: SecretRef | None = None
     role_arn: str | None = Field(default=None, pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$")
 
+    @field_validator("region")
+    @classmethod
+    def _has_models(cls, value: str) -> str:
+        if value.startswith("cn-"):
+            raise ValueError("regions of AWS China have other host names and are not supported")
+        return value
+
     @model_validator(mode="after")
     def _complete(self) -> "RuntimeConfig":
         if self.provider == "aws" and self.role_arn is None and (self.access_key is None or self.secret_key is None):

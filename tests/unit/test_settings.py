@@ -35,6 +35,7 @@ def test_the_smallest_environment_is_the_embedded_engine_with_the_local_server()
         ({"cluster": {"http_port": "9200"}}, "cluster.http_port: Input should be a valid integer"),
         ({"runtime": {"provider": "aws"}}, "needs role_arn, or access_key and secret_key"),
         ({"runtime": {"region": "mars"}}, "runtime.region: String should match pattern"),
+        ({"runtime": {"region": "cn-north-1"}}, "runtime.region: regions of AWS China"),
         ({"store": {"shards": 0}}, "store.shards: Input should be greater than or equal to 1"),
     ],
 )

@@ -187,8 +187,11 @@ def _remove_unused(client: OpenSearch, change: Change, keep: str) -> None:
             _ml(client, "DELETE", f"connectors/{old}")
         except NotFoundError:
             pass
-        except ConflictError as fault:  # a model that isn't ours uses it
-            raise _refused(change.resource, fault) from None
+        except ConflictError as fault:
+            # ML Commons compares parts of ids, so it also names models of other connectors: ask for this very id
+            query = {"size": 1, "query": {"term": {"connector_id.keyword": old}}}
+            if _ml(client, "POST", "models/_search", query)["hits"]["hits"]:
+                raise _refused(change.resource, fault) from None
 
 
 def _described(body: Mapping[str, Json], marker: Marker) -> dict[str, Json]:

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from neuralshelf import yamlfile
 from neuralshelf.connectors.resources import cluster_settings, connector_resources, model_address, model_group
 from neuralshelf.connectors.runtime import Runtime
-from neuralshelf.connectors.spec import ROLES, ConnectorSpec
+from neuralshelf.connectors.spec import ROLES, ConnectorName, ConnectorSpec
 from neuralshelf.errors import ConfigError
 from neuralshelf.frozen import Frozen
 from neuralshelf.pipelines import pipeline_resources
@@ -22,7 +22,7 @@ class Config(Frozen):
     """The content of neuralshelf.yaml: the same for every environment."""
 
     project: str = Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")
-    connectors: dict[str, ConnectorSpec] = Field(min_length=1)
+    connectors: dict[ConnectorName, ConnectorSpec] = Field(min_length=1)
     index: IndexSpec
     search: SearchSpec
 

@@ -53,7 +53,8 @@ def _test(image: str, words: list[str]) -> int:
         # Its helper would have to be pulled; a container that a killed run left is removed by the next.
         "TESTCONTAINERS_RYUK_DISABLED": "true",
     }
-    command = [sys.executable, "-m", "pytest", "--engine=container", *(words or ["tests/engine"])]
+    paths = [] if any((PROJECT / word.split("::")[0]).exists() for word in words) else ["tests/engine"]
+    command = [sys.executable, "-m", "pytest", "--engine=container", *paths, *words]
     return subprocess.run(command, cwd=PROJECT, env=environment, check=False).returncode
 
 

@@ -82,7 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--size", type=int, default=10)
     made.add_argument("--json", action="store_true")
     made = verb("evaluate", _evaluate, "how good the answers of _search are, on judged sets of pictures")
-    made.add_argument("--catalogue", type=Path, metavar="FILE", help="rendered products (default: the sample catalogue)")
+    made.add_argument(
+        "--catalogue", type=Path, metavar="FILE", help="rendered products (default: the sample catalogue)"
+    )
     made.add_argument("--data", type=Path, metavar="DIR", help="folder with clothing-cc0/ and products-mit/")
     made.add_argument("--json", action="store_true")
     return parser

@@ -1,6 +1,7 @@
 """The wheel holds what the tree holds, and the default install is small, starts and says what is missing."""
 
 import json
+import os
 import subprocess
 import sys
 import venv
@@ -86,7 +87,10 @@ def test_without_extras_a_local_verb_names_the_extra_in_one_line(installed: Path
     for name in ("neuralshelf.yaml", "environments/local.yaml"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    answer = subprocess.run([installed / "neuralshelf", "up"], cwd=tmp_path, capture_output=True, text=True)
+    environment = os.environ | {"NEURALSHELF_STATE": str(tmp_path / "state")}
+    answer = subprocess.run(
+        [installed / "neuralshelf", "up"], cwd=tmp_path, capture_output=True, text=True, env=environment
+    )
     assert answer.returncode == 1
     assert "pip install 'neuralshelf[local" in answer.stderr
     assert "Traceback" not in answer.stderr

@@ -1,5 +1,6 @@
 """Start and stop the local stack, and know where its parts are."""
 
+import importlib.util
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from neuralshelf.connectors.runtime import Runtime
-from neuralshelf.errors import NeuralshelfError, ServerError
+from neuralshelf.errors import MissingDependencyError, NeuralshelfError, ServerError
 from neuralshelf.local.progress import Progress
 from neuralshelf.local.state import Running, State
 from neuralshelf.provision.deployment import Deployment
@@ -28,6 +29,13 @@ class _Remote(NeuralshelfError):
     def __init__(self, message: str, hint: str, exit_code: int) -> None:
         super().__init__(message, hint=hint)
         self.exit_code = exit_code
+
+
+def _require_local() -> None:
+    """Raises MissingDependencyError when the supervisor would miss a package of the extra `local`."""
+    for name in ("uvicorn", "starlette", "jgo", "onnxruntime", "tokenizers"):
+        if importlib.util.find_spec(name) is None:
+            raise MissingDependencyError(f"{name} is not installed", hint="pip install 'neuralshelf[local,aws]'")
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,7 @@ class Stack:
         found = self.state.running()
         if found is not None:
             return found, None
+        _require_local()
         log = self.folders.state / "logs" / "supervisor.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         words = ["--config", str(self.config), "--environment", self.environment]

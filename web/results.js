@@ -1,6 +1,6 @@
 // Hits as cards. Each card is a button: it searches on with that product's picture.
 
-import { $, make, number } from "./dom.js";
+import { $, make, number, plural } from "./dom.js";
 
 const list = $("hits");
 
@@ -50,7 +50,7 @@ export function showHits(hits, { add, ...look }) {
 export function showTiles(values, chosen) {
   list.replaceChildren(
     ...values.map(({ value, count, picture }) => {
-      const facts = make("span", { class: "facts" }, make("span", { class: "brand-name" }, String(count)));
+      const facts = make("span", { class: "facts" }, make("span", { class: "brand-name" }, plural(count, "product")));
       const tile = make("button", { type: "button", class: "card tile" }, frame(picture), make("span", { class: "title" }, value), facts);
       tile.addEventListener("click", () => chosen(value));
       return make("li", {}, tile);

@@ -17,6 +17,8 @@ def test_what_is_copied_is_what_was_sent(page: Page, shop: Any) -> None:
     page.goto("/?q=mug")
     page.locator("input[type=file]").set_input_files(shop.engine.folder / "images/mug-12.jpg")
     expect(page.get_by_text("by text and picture")).to_be_visible()
+    with page.expect_response("**/api/search"):
+        page.get_by_role("slider").press("Home")  # weights 1.0 and 0.0, of which a browser would make 1 and 0
     page.get_by_text("The request OpenSearch got").click()
     sent = shop.engine.searches[-1]
     picture = re.search(r'"query_image": "([^"]+)"', sent)

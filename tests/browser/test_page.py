@@ -81,6 +81,9 @@ def test_a_cluster_that_is_away_is_one_line_with_the_next_step_and_can_be_retrie
     page.goto("/?q=red+teapot")
     expect(page.get_by_role("alert")).to_contain_text("OpenSearch doesn't answer")
     expect(page.get_by_role("alert")).to_contain_text("neuralshelf up")
+    box = page.get_by_role("alert").bounding_box()
+    assert box is not None
+    assert box["height"] < 80, "one line"
     shop.engine.away = False
     page.get_by_role("button", name="Retry").click()
     expect(page.get_by_text("Plain red teapot").first).to_be_visible()

@@ -121,10 +121,10 @@ def _up(words: argparse.Namespace) -> int:
 
 
 def _down(words: argparse.Namespace) -> int:
-    stack, _ = _context(words)
+    stack, deployment = _context(words)
     print("stopped" if stack.stop() else "nothing was up", file=sys.stderr)
     if words.purge:
-        stack.purge()
+        stack.purge(deployment.environment.cluster)
     return 0
 
 

@@ -1,6 +1,7 @@
 """Where things are: folders on this machine, the cluster, the model runtime. Read once, frozen."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,7 +156,7 @@ class Folders:
         state = Path(env["XDG_STATE_HOME"]) if env.get("XDG_STATE_HOME") else home / ".local" / "state"
         if root:
             cache, state = Path("/var/cache"), Path("/var/lib")
-        slug = str(project.resolve()).strip("/").replace("/", "-") or "root"
+        slug = re.sub(r"[^A-Za-z0-9_.-]+", "-", str(project.resolve())).strip("-") or "root"
         return cls(
             cache=Path(env.get("NEURALSHELF_CACHE") or cache / "neuralshelf"),
             state=Path(env.get("NEURALSHELF_STATE") or state / "neuralshelf" / slug[-80:]),

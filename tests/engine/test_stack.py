@@ -63,7 +63,7 @@ class Shop:
 
     def processes(self) -> list[str]:
         """Command lines of everything that works on this shop's state folder."""
-        listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+        listed = subprocess.run(["ps", "-ewwo", "args"], capture_output=True, text=True, check=True).stdout
         return [line for line in listed.splitlines() if str(self.state) in line]
 
 
@@ -136,7 +136,8 @@ def test_a_client_with_nothing_of_ours_gets_the_hits_of_the_page(shop: Shop) -> 
 
 def post(url: str, body: Any) -> Any:
     headers = {"content-type": "application/json"}
-    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
+    text = body if isinstance(body, str) else json.dumps(body)
+    request = urllib.request.Request(url, text.encode(), headers)
     with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)
 
@@ -195,7 +196,7 @@ def test_a_dry_run_reads_everything_and_sends_nothing(shop: Shop) -> None:
 def test_no_secret_is_in_a_command_line_a_log_or_an_answer(shop: Shop) -> None:
     ((_, secret),) = json.loads((shop.state / "keys.json").read_text("utf-8")).items()
     assert (shop.state / "keys.json").stat().st_mode & 0o077 == 0
-    assert secret not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert secret not in subprocess.run(["ps", "-ewwo", "args"], capture_output=True, text=True, check=True).stdout
     logs = [path for path in shop.state.rglob("*") if path.is_file() and path.suffix in (".log", ".json")]
     assert logs
     for path in logs:

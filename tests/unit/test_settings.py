@@ -65,5 +65,7 @@ def test_two_checkouts_have_two_state_folders_and_one_cache(tmp_path: Path) -> N
     one, two = Folders.default(tmp_path / "one", {"HOME": "/h"}), Folders.default(tmp_path / "two", {"HOME": "/h"})
     assert one.state != two.state
     assert one.cache == two.cache
+    # Java's options can't hold white space or colons
+    assert Folders.default(tmp_path / "my shop: new", {"HOME": "/h"}).state.name.endswith("my-shop-new")
     chosen = Folders.default(tmp_path, {"HOME": "/h", "NEURALSHELF_CACHE": "/c", "NEURALSHELF_STATE": "/s"})
     assert (chosen.cache, chosen.state) == (Path("/c"), Path("/s"))

@@ -118,6 +118,28 @@ class ContainerEngine:
                 self._lock.close()
                 self._lock = None
 
+    def remove_data(self) -> None:
+        """Remove the volume of a stopped engine, and what a killed tool left of it.
+
+        Raises:
+            EngineError: docker can't be reached, or the volume is in use.
+        """
+        import docker  # type: ignore[import-untyped]
+        from docker.errors import DockerException, NotFound
+
+        try:
+            self._end_strays()
+            client = docker.from_env()
+            try:
+                client.volumes.get(self.volume).remove()
+            except NotFound:
+                pass
+            finally:
+                client.close()
+        except DockerException as fault:
+            problem = f"the volume {self.volume} can't be removed: {one_line(str(fault), 200)}"
+            raise EngineError(problem, hint=f"docker volume rm {self.volume}") from None
+
     def _new_container(self) -> Any:
         # Not testcontainers' own class for OpenSearch: it waits by a deprecated decorator, for green, which data of
         # another cluster size may never reach; ours asks for more.
@@ -138,7 +160,7 @@ class ContainerEngine:
 
     def _end_strays(self) -> None:
         """Remove what a killed tool left; we hold the lock, so nobody uses it."""
-        import docker  # type: ignore[import-untyped]
+        import docker
 
         client = docker.from_env()
         try:

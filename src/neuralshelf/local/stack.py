@@ -18,7 +18,7 @@ from neuralshelf.errors import MissingDependencyError, NeuralshelfError, ServerE
 from neuralshelf.local.progress import Progress
 from neuralshelf.local.state import Running, State
 from neuralshelf.provision.deployment import Deployment
-from neuralshelf.settings import Folders
+from neuralshelf.settings import ClusterConfig, Folders
 
 STOP_TIMEOUT_SECONDS = 60.0
 
@@ -122,17 +122,21 @@ class Stack:
         os.kill(found.pid, signal.SIGTERM)
         deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
         while time.monotonic() < deadline:
-            held = self.state.lock()
-            if held is not None:
-                held.close()
+            try:
+                os.kill(found.pid, 0)
+            except ProcessLookupError:
                 return True
             time.sleep(0.1)
         raise ServerError(f"the stack (process {found.pid}) did not end in time", hint=f"kill {found.pid}")
 
-    def purge(self) -> None:
+    def purge(self, cluster: ClusterConfig) -> None:
         """Delete the data of a stack that is down: index, keys, ports, logs. The cache stays."""
         if self.state.running() is not None:
             raise ServerError("the stack is up", hint="neuralshelf down --purge")
+        if cluster.provider == "container":
+            from neuralshelf.engine.container import ContainerEngine
+
+            ContainerEngine(cluster, self.folders).remove_data()
         shutil.rmtree(self.folders.state, ignore_errors=True)
 
     def runtime(self, deployment: Deployment) -> Runtime:

@@ -92,7 +92,10 @@ async function send({ text, image, filters, size, vector_weight, keyword_only, f
     notify(fault.message, fault.hint, { retry: !["refused", "bad_request"].includes(fault.code) });
     return null;
   } finally {
-    if (running === mine) showDone();
+    if (running === mine) {
+      running = null;
+      showDone();
+    }
   }
 }
 
@@ -120,6 +123,7 @@ function start() {
   notify(null);
   clear();
   showDone();
+  if (about.products === 0) notify("The catalogue is empty.", "Fill it with: neuralshelf ingest FILE.jsonl", { retry: true });
   if (!kinds.length) return;
   $("summary").textContent = "Or look around";
   showTiles(kinds, (value) => {
@@ -164,7 +168,7 @@ async function load() {
     const facets = await api.facets();
     kinds = (facets.values.kind ?? []).filter(({ picture }) => picture);
     filters.show(facets);
-    await ask({ again: true });
+    if (!running && !asked) await ask({ again: true }); // else somebody was quicker than this
   } catch (fault) {
     if (!(fault instanceof api.Failure)) throw fault;
     clear();

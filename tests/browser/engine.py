@@ -117,7 +117,7 @@ class Engine:
                 bucket["doc_count"] += 1
             groups[facet] = {"buckets": list(buckets.values())}
         prices = [document["price"] for document in self.products.values()]
-        groups["price"] = {"count": len(prices), "min": min(prices), "max": max(prices)}
+        groups["price"] = {"count": len(prices), "min": min(prices, default=None), "max": max(prices, default=None)}
         total = {"value": len(self.products), "relation": "eq"}
         return {"took": 1, "hits": {"total": total, "hits": []}, "aggregations": groups}
 

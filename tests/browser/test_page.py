@@ -122,6 +122,16 @@ def test_nothing_found_says_what_to_do(page: Page, shop: Any) -> None:
     expect(page.get_by_role("alert")).to_contain_text("No product fits.")
 
 
+def test_an_empty_catalogue_says_how_to_fill_it(page: Page, shop: Any) -> None:
+    full, shop.engine.products = shop.engine.products, {}
+    page.goto("/")
+    expect(page.get_by_role("alert")).to_contain_text("neuralshelf ingest")
+    shop.engine.products = full
+    page.get_by_role("button", name="Retry").click()
+    expect(page.get_by_role("alert")).to_be_hidden()
+    expect(page.get_by_text("Or look around")).to_be_visible()
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("path", ["/", "/?q=plain&colour=red", "/?q=script"])
 def test_nothing_sticks_out_at_any_width(page: Page, shop: Any, width: int, path: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 TEAPOT = "images/teapot-00.jpg"
 
@@ -201,6 +201,21 @@ def test_a_link_brings_words_and_filters_and_back_leads_back(page: Page, shop: A
     expect(page).to_have_url(re.compile(r"\?q=lamp&colour=red"))
     page.go_back()
     expect(page.get_by_role("searchbox")).to_have_value("mug")
+
+
+def test_whoever_is_quicker_than_the_page_keeps_hits_and_focus(page: Page, shop: Any) -> None:
+    held: list[Route] = []
+    page.route("**/api/facets", lambda route: held.append(route))
+    page.goto("/")
+    look_for(page, "chair")
+    expect(cards(page).first).to_contain_text("chair")
+    page.keyboard.press("ArrowDown")
+    expect(cards(page).first).to_be_focused()
+    held[0].continue_()
+    expect(page.get_by_role("checkbox").first).to_be_visible()
+    page.wait_for_timeout(300)
+    expect(cards(page).first).to_be_focused()
+    assert len(shop.engine.searches) == 1
 
 
 def test_the_keyboard_is_enough(page: Page, shop: Any) -> None:

@@ -62,9 +62,9 @@ def ingest(c: Context, file: str, dry_run: bool = False, json: bool = False, env
 
 @task(positional=["text"])
 def search(
-    c: Context, text: str = "", image: str = "", size: int = 10, json: bool = False, environment: str = "local"
+    c: Context, text: str, image: str = "", size: int = 10, json: bool = False, environment: str = "local"
 ) -> None:
-    """Search by text, by picture (--image FILE), or by both."""
+    """Search by text, by picture ("" --image FILE), or by both."""
     words = ["--size", str(size), *(["--image", image] if image else []), *flags(json=json)]
     run("search", *words, *(["--", text] if text else []), environment=environment)
 

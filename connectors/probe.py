@@ -2,11 +2,9 @@
 
 import base64
 import io
-import json
 import math
 import re
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +12,9 @@ from opensearchpy import ConnectionError as ClusterUnreachable
 from opensearchpy import OpenSearch, TransportError
 from PIL import Image
 
+from neuralshelf.client import reason
 from neuralshelf.connectors.spec import ConnectorSpec, SageMakerText
-from neuralshelf.errors import ProvisionError, one_line
+from neuralshelf.errors import ProvisionError
 
 TEXT = "a red cup on a white table"
 TIMEOUT_SECONDS = 180  # longer than the most patient default connector, so that the engine's own reason is seen
@@ -89,26 +88,11 @@ def _predict(client: OpenSearch, model_id: str, documents: list[str | None], nam
             f"{name}: the cluster did not answer", hint="check the cluster, then apply again"
         ) from None
     except TransportError as fault:
-        reason = _reason(fault)
-        hint = next((hint for pattern, hint in _HINTS if re.search(pattern, reason)), "look at the endpoint's log")
+        cause = reason(fault)
+        hint = next((hint for pattern, hint in _HINTS if re.search(pattern, cause)), "look at the endpoint's log")
         raise ProvisionError(
-            f"{name}: the endpoint does not answer ({fault.status_code}): {one_line(reason, 300)}", hint=hint
+            f"{name}: the endpoint does not answer ({fault.status_code}): {cause}", hint=hint
         ) from None
-
-
-def _reason(fault: TransportError) -> str:
-    """The engine's reason; of a remote service's answer only the message, since the rest repeats it."""
-    error = fault.info.get("error", fault.error) if isinstance(fault.info, Mapping) else fault.error
-    reason = str(error.get("reason", error) if isinstance(error, Mapping) else error)
-    said = reason.removeprefix("Error from remote service: ")
-    try:
-        answer = json.loads(said)
-    except ValueError:
-        return reason
-    if not isinstance(answer, Mapping):
-        return reason
-    keys = ("OriginalMessage", "Message", "message")
-    return next((str(answer[key]) for key in keys if answer.get(key)), reason)
 
 
 def _vector(answer: Any) -> list[float]:

@@ -1,10 +1,12 @@
-"""ClusterConfig to an opensearch-py client: no login, basic, or SigV4; our own retries only, secrets never shown."""
+"""ClusterConfig to an opensearch-py client: no login, basic, or SigV4; and why a cluster refused something."""
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
-from opensearchpy import OpenSearch, RequestsHttpConnection, Urllib3HttpConnection
+from opensearchpy import OpenSearch, RequestsHttpConnection, TransportError, Urllib3HttpConnection
 
-from neuralshelf.errors import ConfigError, MissingDependencyError
+from neuralshelf.errors import ConfigError, MissingDependencyError, one_line
 from neuralshelf.settings import ClusterConfig
 
 TIMEOUT_SECONDS = 60
@@ -53,3 +55,39 @@ def _signer(cluster: ClusterConfig) -> Any:
     if credentials is None:
         raise ConfigError("auth sigv4 found no AWS credentials", hint="set AWS_PROFILE, or log in with the AWS CLI")
     return RequestsAWSV4SignerAuth(credentials, cluster.region, cluster.service)
+
+
+def reason(fault: TransportError) -> str:
+    """Why the cluster refused, in one line: the outermost and the innermost cause, of a model's answer its message.
+
+    The rest of an answer is left out, since it repeats the request, which may hold pictures or credentials.
+    """
+    causes = _causes(fault)
+    said = dict.fromkeys(_said(cause) for cause in (causes[0], causes[-1]))
+    return one_line(": ".join(said), 300)
+
+
+def innermost(fault: TransportError) -> str:
+    """The innermost cause as the cluster words it, a model's whole answer included."""
+    return _causes(fault)[-1]
+
+
+def _causes(fault: TransportError) -> list[str]:
+    """Reasons from the outermost to the innermost; never empty."""
+    error = fault.info.get("error", fault.error) if isinstance(fault.info, Mapping) else fault.error
+    causes = []
+    while isinstance(error, Mapping):
+        causes.append(str(error.get("reason") or error.get("type")))
+        error = error.get("caused_by")
+    return causes or [str(error)]
+
+
+def _said(text: str) -> str:
+    """The message inside the answer of a remote service; any other text as it is."""
+    try:
+        answer = json.loads(text.removeprefix("Error from remote service: "))
+    except ValueError:
+        return text
+    keys = ("OriginalMessage", "Message", "message")
+    found = [str(answer[key]) for key in keys if isinstance(answer, Mapping) and answer.get(key)]
+    return found[0] if found else text

@@ -9,6 +9,7 @@ from typing import Any
 from opensearchpy import ConnectionError as NoConnection
 from opensearchpy import NotFoundError, OpenSearch, TransportError
 
+from neuralshelf.client import reason
 from neuralshelf.errors import EngineError, InputError, SearchError
 
 
@@ -67,11 +68,3 @@ def search(
             f"refused by the cluster ({fault.status_code}): {reason(fault)}", hint="neuralshelf status"
         ) from None
     return [Hit(hit["_id"], float(hit["_score"] or 0), hit["_source"]) for hit in answer["hits"]["hits"]]
-
-
-def reason(fault: TransportError) -> str:
-    """The innermost cause that the engine names: the model's own message, where a model failed."""
-    error = fault.info.get("error", {}) if isinstance(fault.info, Mapping) else {}
-    while isinstance(error, Mapping) and isinstance(error.get("caused_by"), Mapping):
-        error = error["caused_by"]
-    return str(error.get("reason") or fault.error) if isinstance(error, Mapping) else str(error)

@@ -16,10 +16,10 @@ from opensearchpy import ConnectionError as NoConnection
 from opensearchpy import OpenSearch, TransportError
 from pydantic import ConfigDict, Field
 
+from neuralshelf.client import innermost
 from neuralshelf.errors import one_line
 from neuralshelf.frozen import Frozen
 from neuralshelf.pipelines.spec import IndexSpec, SearchSpec
-from neuralshelf.search import reason
 from neuralshelf.templates import render
 
 MAX_PICTURE_BYTES = 4_500_000
@@ -168,7 +168,7 @@ def _check_base64(image: str) -> None:
 
 def _refuse(fault: TransportError) -> NoReturn:
     """What the cluster answered instead of hits, for somebody who looks at a page: no addresses, no picture bytes."""
-    cause = LONG_WORD.sub("…", reason(fault))
+    cause = LONG_WORD.sub("…", innermost(fault))
     status = fault.status_code if isinstance(fault.status_code, int) else 500
     from_model = cause.startswith(FROM_MODEL)
     if from_model and (words := _refusal_of_model(cause.removeprefix(FROM_MODEL), status)):

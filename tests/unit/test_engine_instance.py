@@ -103,9 +103,7 @@ def test_a_second_tool_is_told_who_holds_the_folder(tool: "subprocess.Popen[str]
 
 
 @pytest.mark.parametrize("stubborn", [False, True])
-def test_a_stray_is_ended_and_the_folder_taken(
-    tmp_path: Path, stubborn: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stray_is_ended_and_the_folder_taken(tmp_path: Path, stubborn: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("neuralshelf.engine.instance.STRAY_PATIENCE_SECONDS", 1.0)
     stray = start(STRAY, str(tmp_path), *(["stubborn"] if stubborn else []))
     assert first_line(stray) == "held"

@@ -112,8 +112,11 @@ def test_the_usual_places_are_looked_at_newest_first(tmp_path: Path) -> None:
         (tmp_path / ".sdkman/candidates/java" / name).mkdir(parents=True)
     for name in ("temurin-21.jdk", "zulu-25.jdk"):
         (tmp_path / "Library/Java/JavaVirtualMachines" / name).mkdir(parents=True)
-    found = [str(home.relative_to(tmp_path)) for home in candidates({"HOME": str(tmp_path), "PATH": ""}, "Darwin")
-             if home.is_relative_to(tmp_path)]
+    found = [
+        str(home.relative_to(tmp_path))
+        for home in candidates({"HOME": str(tmp_path), "PATH": ""}, "Darwin")
+        if home.is_relative_to(tmp_path)
+    ]
     assert [Path(home).name for home in found[:3]] == ["25.0.1-tem", "21.0.2-tem", "9.0.4-open"]
     assert found[3:] == [
         "Library/Java/JavaVirtualMachines/zulu-25.jdk/Contents/Home",

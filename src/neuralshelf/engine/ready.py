@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException, TransportError
 
+from neuralshelf.client import reason
 from neuralshelf.engine.base import Progress
 from neuralshelf.errors import EngineError, one_line
 
@@ -96,14 +97,14 @@ class _Probe:
             if status in (403, 404):
                 return None
             if not isinstance(status, int) or status == 429 or status >= 500:
-                raise _NotYet(_reason(fault)) from None
+                raise _NotYet(reason(fault)) from None
             raise
         except OpenSearchException as fault:
             raise _NotYet(one_line(str(fault), 300)) from None
 
     def refused(self, what: str, fault: TransportError) -> EngineError:
         """An error for a refusal that will not go away."""
-        return EngineError(f"OpenSearch at {self.url} {what}: {_reason(fault)}", hint="see its log")
+        return EngineError(f"OpenSearch at {self.url} {what}: {reason(fault)}", hint="see its log")
 
 
 def _check_listening(probe: _Probe) -> None:
@@ -175,18 +176,6 @@ def _check_pipeline(probe: _Probe) -> None:
             probe.send("DELETE", f"/_search/pipeline/{name}")
     except TransportError as fault:
         raise probe.refused("does not answer for neural search", fault) from None
-
-
-def _reason(fault: TransportError) -> str:
-    info = fault.info if isinstance(fault.info, dict) else {}
-    error = info.get("error")
-    if isinstance(error, dict):
-        cause = error
-        while isinstance(cause.get("caused_by"), dict):
-            cause = cause["caused_by"]
-        reasons = dict.fromkeys(str(part.get("reason") or part.get("type")) for part in (error, cause))
-        return one_line(": ".join(reasons), 300)
-    return one_line(f"{fault.status_code} {fault.error}", 300)
 
 
 @contextmanager

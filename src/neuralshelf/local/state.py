@@ -1,6 +1,5 @@
 """The files of one stack in its state folder: what runs, on which ports, with which keys, showing which pictures."""
 
-import fcntl
 import json
 import os
 import secrets
@@ -9,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
+
+from neuralshelf.engine.locks import try_lock
 
 
 @dataclass(frozen=True)
@@ -43,16 +44,9 @@ class State:
             return None
         return Running(**found)
 
-    def lock(self) -> IO[str] | None:
-        """The lock a supervisor holds for life (the kernel lets go of it however that ends); None: held already."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        file = (self.folder / "lock").open("a")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            return None
-        return file
+    def lock(self) -> IO[bytes] | None:
+        """The lock that a supervisor holds for life; None: held already."""
+        return try_lock(self.folder / "lock")
 
     def _locked(self) -> bool:
         held = self.lock()

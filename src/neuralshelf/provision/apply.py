@@ -7,6 +7,7 @@ from typing import Any
 
 from opensearchpy import ConflictError, NotFoundError, OpenSearch, TransportError
 
+from neuralshelf.client import reason
 from neuralshelf.errors import ProvisionError
 from neuralshelf.provision.marker import Marker
 from neuralshelf.provision.observe import ML
@@ -210,17 +211,13 @@ def _ml(client: OpenSearch, method: str, path: str, body: Json = None) -> Json:
 
 
 def _refused(resource: Resource, fault: TransportError) -> ProvisionError:
-    """The engine's reason without the request body, which it repeats and which may hold credentials."""
-    info = fault.info if isinstance(fault.info, Mapping) else {}
-    error = info.get("error", {})
-    reason = error.get("reason") if isinstance(error, Mapping) else str(error)
     hint = "mend the configuration, then apply again"
     if resource.kind is Kind.INDEX:
         hint = (
             "an index keeps its fields and vector sizes for life: give index.version the next number and ingest again"
         )
     return ProvisionError(
-        f"{resource.address}: refused by the cluster ({fault.status_code}): {reason or fault.error}", hint=hint
+        f"{resource.address}: refused by the cluster ({fault.status_code}): {reason(fault)}", hint=hint
     )
 
 

@@ -49,6 +49,11 @@ def index_all(client: OpenSearch, index: str, documents: Mapping[str, Mapping[st
                 outcomes.append(Outcome(identity, attempt + 1))
             elif failure.may_pass and not last:
                 again[identity] = waiting[identity]
+            elif failure.code == _UNREACHABLE:  # says nothing about the document
+                raise EngineError(
+                    f"no answer from OpenSearch after {attempt} attempts: {failure.reason}",
+                    hint="neuralshelf status, then ingest again: what is indexed stays",
+                )
             else:
                 outcomes.append(Outcome(identity, attempt + alone, failure.code, failure.reason))
         if not again:
@@ -77,6 +82,7 @@ class _Failure:
         return self.status == 400 and "remote service" in self.reason and not self.may_pass
 
 
+_UNREACHABLE = "unreachable"
 # The pipeline's own refusals come with status 500.
 _FINAL = ("fail_processor_exception", "mapper_parsing_exception", "script_exception")
 
@@ -89,7 +95,7 @@ def _send(client: OpenSearch, index: str, documents: Mapping[str, Mapping[str, A
     try:
         answer = client.bulk(body=lines, index=index, request_timeout=120)
     except NoConnection as fault:
-        return dict.fromkeys(documents, _Failure(503, "connection", str(fault.error)))
+        return dict.fromkeys(documents, _Failure(503, _UNREACHABLE, str(fault.error)))
     except TransportError as fault:
         if fault.status_code in (429, 503):
             return dict.fromkeys(documents, _Failure(fault.status_code, "overloaded", str(fault.error)))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from neuralshelf import __version__
-from neuralshelf.errors import ConfigError, MissingDependencyError, NeuralshelfError
+from neuralshelf.errors import ConfigError, EngineError, MissingDependencyError, NeuralshelfError
 
 DEAD_LETTERS_REMAIN = 3
 INTERRUPTED = 130
@@ -27,8 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except NeuralshelfError as fault:
-        print(f"neuralshelf: {fault}", file=sys.stderr)
-        return fault.exit_code
+        return _say(fault)
     except KeyboardInterrupt:
         print("neuralshelf: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -40,8 +39,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         if fault.name is None or fault.name.startswith("neuralshelf"):
             raise
         error = MissingDependencyError(f"{fault.name} is not installed", hint="pip install 'neuralshelf[local,aws]'")
-        print(f"neuralshelf: {error}", file=sys.stderr)
-        return error.exit_code
+        return _say(error)
+    except Exception as fault:
+        if not type(fault).__module__.startswith("opensearchpy"):  # a defect: its traceback is what helps
+            raise
+        return _say(EngineError(f"OpenSearch refused or did not answer: {fault}", hint="neuralshelf status"))
+
+
+def _say(fault: NeuralshelfError) -> int:
+    print(f"neuralshelf: {fault}", file=sys.stderr)
+    return fault.exit_code
 
 
 def _parser() -> argparse.ArgumentParser:

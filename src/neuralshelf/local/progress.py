@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 
 class Progress:
-    """Bars by name. `update` is called with absolute figures; an unknown total shows the count alone."""
+    """Bars by name; `update` is called with absolute figures."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
@@ -25,7 +25,7 @@ class Progress:
             bar.close()
 
     def update(self, step: str, done: int, total: int | None) -> None:
-        """`done` of `total` units of `step`; figures above a million are shown as bytes are, with a prefix."""
+        """`done` of `total` units of `step`; without a total, the seconds that it has taken."""
         finished = total is not None and done >= total
         if not self._terminal:
             if step not in self._said:
@@ -34,7 +34,10 @@ class Progress:
             return
         bar = self._bars.get(step)
         if bar is None:
-            bar = self._bars[step] = tqdm(total=total, desc=step, unit_scale=True, leave=True, file=sys.stderr)
+            shape = "{desc}: {n_fmt} s" if total is None else "{desc}" if total == 1 else None
+            bar = self._bars[step] = tqdm(
+                total=total, desc=step, unit_scale=True, bar_format=shape, unit="", file=sys.stderr, position=len(self._bars)
+            )
         bar.total = total
         bar.update(done - bar.n)
         if finished:

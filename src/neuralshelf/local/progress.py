@@ -36,7 +36,13 @@ class Progress:
         if bar is None:
             shape = "{desc}: {n_fmt} s" if total is None else "{desc}" if total == 1 else None
             bar = self._bars[step] = tqdm(
-                total=total, desc=step, unit_scale=True, bar_format=shape, unit="", file=sys.stderr, position=len(self._bars)
+                total=total,
+                desc=step,
+                unit_scale=True,
+                bar_format=shape,
+                unit="",
+                file=sys.stderr,
+                position=len(self._bars),
             )
         bar.total = total
         bar.update(done - bar.n)

@@ -16,8 +16,8 @@ from starlette.routing import Route
 from neuralshelf.client import connect
 from neuralshelf.errors import ConfigError
 from neuralshelf.model_packages.server.limits import Limits
-from neuralshelf.model_packages.server.serving import Server, bound_socket
 from neuralshelf.model_packages.server.refusals import SignatureRefused
+from neuralshelf.model_packages.server.serving import Server, bound_socket
 from neuralshelf.model_packages.server.sigv4 import Credential, SignedRequest, Verifier
 from neuralshelf.settings import ClusterConfig, SecretRef
 

@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 
 from neuralshelf.connectors.spec import ConnectorSpec
-from neuralshelf.errors import ConfigError
 from neuralshelf.pipelines.index import index_resource
 from neuralshelf.pipelines.ingest import ingest_pipeline
 from neuralshelf.pipelines.search import search_pipeline
-from neuralshelf.pipelines.spec import IndexSpec, SearchSpec, check
+from neuralshelf.pipelines.spec import IndexSpec, SearchSpec
 from neuralshelf.pipelines.stored import search_templates
 from neuralshelf.resource import Resource
 from neuralshelf.settings import VectorStore
@@ -21,15 +20,7 @@ def pipeline_resources(
     store: VectorStore,
     prefix: str,
 ) -> list[Resource]:
-    """Ingest pipeline, search pipeline, index and both search templates.
-
-    Raises:
-        ConfigError: index, search and connectors don't fit together.
-    """
-    try:
-        check(index, search, connectors)
-    except ValueError as fault:
-        raise ConfigError(str(fault), hint="correct neuralshelf.yaml") from None
+    """Ingest pipeline, search pipeline, index and both search templates, of three parts that fit (`spec.check`)."""
     ingest = ingest_pipeline(index, connectors, prefix=prefix)
     searching = search_pipeline(index, search, prefix=prefix)
     made = index_resource(

@@ -19,13 +19,6 @@ def render(template: str, /, **values: Any) -> Any:
     return json.loads(_environment().get_template(template).render(**values))
 
 
-def source(name: str) -> str:
-    """The text of a template file as it stands, for bodies that are kept as text (mustache, Painless)."""
-    environment = _environment()
-    assert environment.loader is not None
-    return environment.loader.get_source(environment, name)[0]
-
-
 @cache
 def _environment() -> Environment:
     # autoescape is for HTML; JSON is escaped by `tojson`, whose HTML-safe escapes JSON parsers read back unchanged.

@@ -15,8 +15,8 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
     @classmethod
-    def parse(cls, data: Mapping[str, Any], source: str, at: str = "") -> Self:
-        """Validate `data`, read from the file `source` at the key path `at`.
+    def parse(cls, data: Mapping[str, Any], source: str) -> Self:
+        """Validate `data`, read from the file `source`.
 
         Raises:
             ConfigError: one line naming file, key and what is wrong; the first fault of several, with their count.
@@ -24,16 +24,14 @@ class Frozen(BaseModel):
         try:
             return cls.model_validate(data)
         except ValidationError as fault:
-            raise _config_error(cls, fault, data, source, at) from None
+            raise _config_error(cls, fault, data, source) from None
 
 
-def _config_error(
-    model: type[BaseModel], fault: ValidationError, data: Mapping[str, Any], source: str, at: str
-) -> ConfigError:
+def _config_error(model: type[BaseModel], fault: ValidationError, data: Mapping[str, Any], source: str) -> ConfigError:
     errors = fault.errors(include_input=False, include_url=False)
     # a misspelt key is reported as unknown and as missing: the first says more
     first = min(errors, key=lambda error: error["type"] != "extra_forbidden")
-    key = ".".join([*filter(None, [at]), *_written(first["loc"], data)])
+    key = ".".join(_written(first["loc"], data))
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     if first["type"] == "extra_forbidden":
         unknown = str(first["loc"][-1])

@@ -79,18 +79,23 @@ class Child:
 
     def stop(self, patience: float) -> None:
         """SIGTERM, after `patience` seconds SIGKILL, and wait for its end."""
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(patience)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        end(self._process, patience)
         self._owner.join()
 
     def last_words(self) -> str:
         """The line of its log that tells best why it ended."""
         return telling_line(self._log.read_text(encoding="utf-8", errors="replace"))
+
+
+def end(process: subprocess.Popen[bytes], patience: float) -> None:
+    """SIGTERM, after `patience` seconds SIGKILL, and wait; nothing for a process that has ended."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def telling_line(text: str) -> str:

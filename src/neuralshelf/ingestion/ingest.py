@@ -43,7 +43,6 @@ def ingest(
     *,
     picture_field: str | None,
     picture_key: str = "",
-    quiet: bool = False,
 ) -> Report:
     """Index every product of `catalogue`; what can't be becomes a dead letter.
 
@@ -57,9 +56,7 @@ def ingest(
     """
     indexed = 0
     lines: dict[str, int] = {}
-    bar = tqdm(
-        total=len(catalogue), unit="doc", desc="ingest", file=sys.stderr, disable=quiet or not sys.stderr.isatty()
-    )
+    bar = tqdm(total=len(catalogue), unit="doc", desc="ingest", file=sys.stderr, disable=not sys.stderr.isatty())
     with bar, DeadLetters(catalogue.path) as dead, ThreadPoolExecutor(WRITERS) as writers:
 
         def settle(outcomes: Iterable[Outcome]) -> None:

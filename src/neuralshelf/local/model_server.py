@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from neuralshelf.engine.ports import choose_port
+from neuralshelf.engine.process import end
 from neuralshelf.errors import ServerError
 from neuralshelf.local.state import State
 
@@ -55,13 +56,7 @@ class ModelServer:
 
     def stop(self) -> None:
         """End it: accepted requests are finished first."""
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(STOP_TIMEOUT_SECONDS)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        end(self.process, STOP_TIMEOUT_SECONDS)
 
     def _read(self) -> None:
         assert self.process.stdout is not None

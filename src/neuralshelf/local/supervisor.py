@@ -67,7 +67,6 @@ def _run(deployment: Deployment, folders: Folders, state: State, cleanup: ExitSt
     environment = deployment.environment
     engine = open_engine(environment.cluster, folders)
     server: ModelServer | None = None
-    # The engine is started from the main thread: the kernel ties its life to the thread that made it.
     if environment.runtime.provider == "local" and environment.runtime.url is None:
         host = "127.0.0.1" if engine.host_address == "127.0.0.1" else "0.0.0.0"  # noqa: S104 - a container must reach it
         log = folders.state / "logs" / "server.log"

@@ -44,9 +44,8 @@ def apply(
             ids[resource.address] = change.live.id
         else:
             try:
-                ids[resource.address] = _WRITERS[resource.kind](
-                    client, change, ids, Marker(prefix, *_made_from(resource))
-                )
+                marker = Marker(prefix, resource.address, resource.fingerprint)
+                ids[resource.address] = _WRITERS[resource.kind](client, change, ids, marker)
             except TransportError as fault:
                 raise _refused(resource, fault) from None
             tell(change)
@@ -55,10 +54,6 @@ def apply(
     for change in replaced:
         _remove_unused(client, change, keep=ids[change.resource.address])
     return ids
-
-
-def _made_from(resource: Resource) -> tuple[str, str]:
-    return resource.address, resource.fingerprint
 
 
 def _cluster_settings(client: OpenSearch, change: Change, ids: Mapping[str, str], marker: Marker) -> str:
@@ -149,15 +144,13 @@ def _index(client: OpenSearch, change: Change, ids: Mapping[str, str], marker: M
     mappings = body["mappings"] | {"_meta": meta}
     name = change.resource.name
     if change.live is None:
-        aliases = body.pop("aliases", {})
-        client.indices.create(index=name, body=body | {"mappings": mappings})
-        _move_aliases(client, name, aliases)
-        return name
-    # The mapping goes first: it is what the engine refuses when vectors don't fit, and then nothing has changed.
-    client.indices.put_mapping(index=name, body=mappings)
-    dynamic = {key: value for key, value in body["settings"].items() if key in _DYNAMIC_SETTINGS}
-    client.indices.put_settings(index=name, body=dynamic)
-    _move_aliases(client, name, body.get("aliases", {}))
+        client.indices.create(index=name, body={"settings": body["settings"], "mappings": mappings})
+    else:
+        # The mapping goes first: it is what the engine refuses when vectors don't fit, and then nothing has changed.
+        client.indices.put_mapping(index=name, body=mappings)
+        dynamic = {key: value for key, value in body["settings"].items() if key in _DYNAMIC_SETTINGS}
+        client.indices.put_settings(index=name, body=dynamic)
+    _move_aliases(client, name, body["aliases"])
     return name
 
 

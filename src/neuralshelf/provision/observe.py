@@ -1,6 +1,7 @@
 """Read the cluster: which of the desired objects exist, made from what, using what."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from opensearchpy import NotFoundError, OpenSearch
@@ -29,19 +30,7 @@ def _settings(client: OpenSearch, resource: Resource) -> Live | None:
     return Live(resource.name, resource.fingerprint if same else None)
 
 
-def _connector(client: OpenSearch, resource: Resource) -> Live | None:
-    return _ml_object(client, "connectors", resource)
-
-
-def _model_group(client: OpenSearch, resource: Resource) -> Live | None:
-    return _ml_object(client, "model_groups", resource)
-
-
-def _model(client: OpenSearch, resource: Resource) -> Live | None:
-    return _ml_object(client, "models", resource)
-
-
-def _ml_object(client: OpenSearch, kind: str, resource: Resource) -> Live | None:
+def _ml_object(kind: str, client: OpenSearch, resource: Resource) -> Live | None:
     """Newest object of that name first: names of connectors and models are not unique in ML Commons."""
     query = {
         "size": 100,
@@ -140,11 +129,11 @@ def _text(value: Any) -> Any:
     return [str(item) for item in value] if isinstance(value, list) else None if value is None else str(value)
 
 
-_READERS = {
+_READERS: Mapping[Kind, Callable[[OpenSearch, Resource], Live | None]] = {
     Kind.SETTINGS: _settings,
-    Kind.CONNECTOR: _connector,
-    Kind.MODEL_GROUP: _model_group,
-    Kind.MODEL: _model,
+    Kind.CONNECTOR: partial(_ml_object, "connectors"),
+    Kind.MODEL_GROUP: partial(_ml_object, "model_groups"),
+    Kind.MODEL: partial(_ml_object, "models"),
     Kind.INGEST_PIPELINE: _ingest_pipeline,
     Kind.SEARCH_PIPELINE: _search_pipeline,
     Kind.INDEX: _index,

@@ -7,6 +7,8 @@
     ├── EngineError             1   OpenSearch can't be fetched, started or reached
     ├── ServerError             1   the model server can't be started or reached
     ├── ProvisionError          1   the cluster refused an object, or holds one that doesn't fit
+    │   ├── LockedError         4   somebody else is writing, or has taken the lock away
+    │   └── StalePlanError      4   cluster or configuration changed since the plan was made
     └── SearchError             1   a search was refused or failed
 
 A message names the thing (file, key, resource, document); `hint` says the next step. Both are one line, and neither
@@ -52,6 +54,18 @@ class ServerError(NeuralshelfError):
 
 class ProvisionError(NeuralshelfError):
     """The cluster refused an object, or holds one that doesn't fit."""
+
+
+class LockedError(ProvisionError):
+    """Somebody else is writing to this deployment, or has taken our lock away."""
+
+    exit_code = 4
+
+
+class StalePlanError(ProvisionError):
+    """The cluster or the configuration changed since the plan was made; nothing was written."""
+
+    exit_code = 4
 
 
 class SearchError(NeuralshelfError):

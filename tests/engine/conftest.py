@@ -1,6 +1,7 @@
 """A real OpenSearch and a real model server, one of each a session.
 
-`--engine=embedded` (default) or `--engine=container`; the image of the latter is named by OPENSEARCH_IMAGE.
+`--engine=embedded` (default), `--engine=container` (the image is named by OPENSEARCH_IMAGE), or `--engine=http://…`: an engine
+that is up already and may be written to, for working on tests.
 """
 
 import hashlib
@@ -37,12 +38,12 @@ PROJECT = HERE.parents[1]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--engine", choices=("embedded", "container"), default="embedded", help="where OpenSearch runs")
+    parser.addoption("--engine", default="embedded", help="embedded, container, or the URL of an engine")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests that bring their own engine have nothing to do with `--engine`."""
-    if config.getoption("--engine", "embedded") == "embedded":
+    if config.getoption("--engine", "embedded") != "container":
         return
     others = [i for i in items if HERE in i.path.parents and "engine" not in getattr(i, "fixturenames", ())]
     config.hook.pytest_deselected(items=others)
@@ -51,7 +52,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def cluster_config(config: pytest.Config) -> ClusterConfig:
     """The cluster that `--engine` asks for."""
-    return ClusterConfig(provider=config.getoption("--engine", "embedded"))
+    engine = config.getoption("--engine", "embedded")
+    if engine.startswith("http"):
+        return ClusterConfig(provider="url", url=engine)
+    return ClusterConfig.model_validate({"provider": engine})
 
 
 @contextmanager

@@ -32,8 +32,10 @@ def model_group(prefix: str) -> Resource:
     return Resource(Kind.MODEL_GROUP, f"{prefix}-models", render("connectors/model-group.json.j2", prefix=prefix))
 
 
-def connector_resources(logical: str, spec: ConnectorSpec, *, runtime: Runtime, prefix: str) -> list[Resource]:
-    """Connector and model for ingest and for search."""
+def connector_resources(
+    logical: str, spec: ConnectorSpec, *, runtime: Runtime, prefix: str, group: str
+) -> list[Resource]:
+    """Connector and model for ingest and for search; the models belong to the model group named `group`."""
     service = "bedrock" if spec.kind == "bedrock-titan-multimodal" else "sagemaker"
     made: list[Resource] = []
     for role in ROLES:
@@ -55,7 +57,7 @@ def connector_resources(logical: str, spec: ConnectorSpec, *, runtime: Runtime, 
             name=name,
             logical=logical,
             role=role,
-            group=ref(Kind.MODEL_GROUP, f"{prefix}-models"),
+            group=ref(Kind.MODEL_GROUP, group),
             connector=ref(Kind.CONNECTOR, name),
         )
         made.append(Resource(Kind.MODEL, name, model))

@@ -53,7 +53,7 @@ def rendered() -> dict[str, str]:
         prefix = f"shop-{place}"
         found[f"{place}-deployment.json"] = shown([cluster_settings(runtime), model_group(prefix)])
         for logical, spec in specs().items():
-            made = connector_resources(logical, spec, runtime=runtime, prefix=prefix)
+            made = connector_resources(logical, spec, runtime=runtime, prefix=prefix, group=model_group(prefix).name)
             found[f"{place}-{logical}.json"] = shown(made)
             found[f"{logical}.painless"] = made[0].body["actions"][0]["pre_process_function"] + "\n"
     return found

@@ -38,7 +38,9 @@ def spec_of(logical: str, **changed: Any) -> ConnectorSpec:
 
 def made(logical: str, runtime: Runtime = AWS, **changed: Any) -> dict[str, Resource]:
     """Resources by address."""
-    found = connector_resources(logical, spec_of(logical, **changed), runtime=runtime, prefix="shop-test")
+    found = connector_resources(
+        logical, spec_of(logical, **changed), runtime=runtime, prefix="shop-test", group="shop-test-models"
+    )
     return {resource.address: resource for resource in found}
 
 

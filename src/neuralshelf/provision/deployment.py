@@ -55,23 +55,29 @@ class Deployment:
 
     @property
     def prefix(self) -> str:
-        """`PROJECT-ENVIRONMENT`, the beginning of every name but the index's."""
+        """`PROJECT-ENVIRONMENT`, the beginning of every name but the index's and the stored templates'."""
         return f"{self.config.project}-{self.environment.name}"
+
+    @property
+    def generation(self) -> str:
+        """`PREFIX-vN`: what belongs to version N of the index. Two generations live side by side during a migration."""
+        return f"{self.prefix}-v{self.config.index.version}"
 
     def model_addresses(self, connector: str) -> tuple[str, ...]:
         """Addresses of the models of one connector, one a role."""
-        return tuple(model_address(self.prefix, connector, role) for role in ROLES)
+        return tuple(model_address(self.generation, connector, role) for role in ROLES)
 
     def resources(self, runtime: Runtime) -> list[Resource]:
         """Everything the cluster must hold for this deployment, for models that answer at `runtime`."""
-        found = [cluster_settings(runtime), model_group(self.prefix)]
+        group = model_group(self.prefix)
+        found = [cluster_settings(runtime), group]
         for name, spec in self.config.connectors.items():
-            found += connector_resources(name, spec, runtime=runtime, prefix=self.prefix)
+            found += connector_resources(name, spec, runtime=runtime, prefix=self.generation, group=group.name)
         found += pipeline_resources(
             self.config.index,
             self.config.search,
             self.config.connectors,
             store=self.environment.store,
-            prefix=self.prefix,
+            prefix=self.generation,
         )
         return found

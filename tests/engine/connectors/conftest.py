@@ -46,7 +46,7 @@ class Wire:
         """What the engine has to hold."""
         wanted = [cluster_settings(self.runtime), model_group(self.prefix)]
         for logical, spec in self.specs.items():
-            wanted += connector_resources(logical, spec, runtime=self.runtime, prefix=self.prefix)
+            wanted += connector_resources(logical, spec, runtime=self.runtime, prefix=self.prefix, group=wanted[1].name)
         return wanted
 
     def plan(self) -> tuple[Change, ...]:

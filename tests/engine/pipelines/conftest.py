@@ -145,7 +145,7 @@ def open_shop(client: OpenSearch, serve_models: Callable[[], Any]) -> OpenShop:
         prefix = f"{config.project}-test"
         wanted = [cluster_settings(runtime), model_group(prefix)]
         for name, spec in config.connectors.items():
-            wanted += connector_resources(name, spec, runtime=runtime, prefix=prefix)
+            wanted += connector_resources(name, spec, runtime=runtime, prefix=prefix, group=wanted[1].name)
         wanted += pipeline_resources(config.index, config.search, config.connectors, store=VectorStore(), prefix=prefix)
         apply(client, plan(wanted, observe(client, wanted)), prefix=prefix)
         search = config.search

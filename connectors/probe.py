@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from opensearchpy import ConnectionError as ClusterUnreachable
 from opensearchpy import OpenSearch, TransportError
 from PIL import Image
@@ -30,17 +32,24 @@ _HINTS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Probe:
     """A model that answered.
 
     Attributes:
-        dimension: length of its vectors.
+        text: its vector of the known text, as it came, shape (dimension,).
+        image: its vector of the known picture; None for a model of texts.
         seconds: the slowest answer, through the cluster.
     """
 
-    dimension: int
+    text: NDArray[np.float32]
+    image: NDArray[np.float32] | None
     seconds: float
+
+    @property
+    def dimension(self) -> int:
+        """Length of its vectors."""
+        return len(self.text)
 
 
 def probe(client: OpenSearch, model_id: str, spec: ConnectorSpec, *, name: str) -> Probe:
@@ -52,7 +61,7 @@ def probe(client: OpenSearch, model_id: str, spec: ConnectorSpec, *, name: str) 
     """
     asked: list[list[str | None]] = [[TEXT]]
     if not isinstance(spec, SageMakerText):
-        asked = [[TEXT, None], [None, _picture()]]
+        asked = [[TEXT, None], [None, picture()]]
     seconds = 0.0
     vectors: list[list[float]] = []
     for documents in asked:
@@ -65,7 +74,8 @@ def probe(client: OpenSearch, model_id: str, spec: ConnectorSpec, *, name: str) 
             f"{name}: the endpoint gives one and the same vector for a text and for a picture",
             hint="check that the endpoint serves a model of text and pictures",
         )
-    return Probe(spec.dimension, seconds)
+    text, *image = (np.array(vector, dtype=np.float32) for vector in vectors)
+    return Probe(text, image[0] if image else None, seconds)
 
 
 def _check(vector: list[float], dimension: int, name: str) -> None:
@@ -102,8 +112,8 @@ def _vector(answer: Any) -> list[float]:
         return []
 
 
-def _picture() -> str:
-    """A small red square on white, as base64 of a PNG."""
+def picture() -> str:
+    """The known picture: a small red square on white, as base64 of a PNG."""
     image = Image.new("RGB", (32, 32), "white")
     image.paste((200, 20, 30), (8, 8, 24, 24))
     buffer = io.BytesIO()

@@ -173,7 +173,7 @@ def _search(words: argparse.Namespace) -> int:
     if not 1 <= words.size <= 100:
         raise ConfigError(f"--size {words.size} is out of range", hint="give 1 to 100")
     stack, deployment = _context(words)
-    client = connect(deployment.environment.cluster, stack.running().engine_url)
+    client = connect(deployment.environment.cluster, stack.engine_url(deployment))
     index, template = deployment.config.index.name, deployment.config.search.template
     hits = search(client, index, template, text=words.text, picture=words.image, size=words.size)
     if words.json:

@@ -139,10 +139,14 @@ class Stack:
             ContainerEngine(cluster, self.folders).remove_data()
         shutil.rmtree(self.folders.state, ignore_errors=True)
 
+    def engine_url(self, deployment: Deployment) -> str:
+        """Where OpenSearch is: a cluster that has an address needs nothing to be up here."""
+        return deployment.environment.cluster.url or self.running().engine_url
+
     def runtime(self, deployment: Deployment) -> Runtime:
         """Where OpenSearch finds the models, with the keys that the local server accepts."""
         config = deployment.environment.runtime
-        if config.provider == "aws":
+        if config.provider == "aws" or config.url is not None:
             return Runtime.from_config(config)
         url = self.running().runtime_url
         if url is None:

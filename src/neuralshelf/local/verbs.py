@@ -20,7 +20,7 @@ from neuralshelf.relevance.evaluate import Evaluator
 
 def apply_deployment(stack: Stack, deployment: Deployment) -> tuple[Change, ...]:
     """Provision, then probe every model with a known input: DEPLOYED is no proof that it answers."""
-    client = connect(deployment.environment.cluster, stack.running().engine_url)
+    client = connect(deployment.environment.cluster, stack.engine_url(deployment))
     desired = deployment.resources(stack.runtime(deployment))
     changes = plan(desired, observe(client, desired))
     ids = apply(client, changes, prefix=deployment.prefix, tell=_tell)
@@ -36,7 +36,7 @@ def ingest_catalogue(stack: Stack, deployment: Deployment, path: Path, *, dry_ru
     """Index a catalogue file and let the page show its pictures. A dry run needs nothing to be up."""
     index = deployment.config.index
     catalogue = Catalogue(path, index.fields)
-    client = None if dry_run else connect(deployment.environment.cluster, stack.running().engine_url, pool=WRITERS)
+    client = None if dry_run else connect(deployment.environment.cluster, stack.engine_url(deployment), pool=WRITERS)
     key = f"{catalogue.folder.name}-{hashlib.sha256(str(catalogue.folder).encode()).hexdigest()[:8]}"
     if not dry_run:
         stack.state.add_picture_folder(key, catalogue.folder)
@@ -52,7 +52,7 @@ def evaluate_deployment(
     field = _picture_field(index)
     if vector is None or field is None:
         raise ConfigError("the index has no picture vector", hint="add one under index.vectors in the configuration")
-    client = connect(deployment.environment.cluster, stack.running().engine_url)
+    client = connect(deployment.environment.cluster, stack.engine_url(deployment))
     evaluator = Evaluator(client, index.name, vector=vector, picture_field=field)
     found: dict[str, dict[str, float]] = {}
     if catalogue.is_file():

@@ -25,25 +25,25 @@ def sleeper() -> "subprocess.Popen[bytes]":
 
 def test_a_running_process_is_alive_a_killed_one_dead_reaped_or_not(sleeper: "subprocess.Popen[bytes]") -> None:
     found = of(sleeper)
-    assert not found.is_dead
+    assert not found.is_dead()
     sleeper.kill()
     os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)
-    assert found.is_dead
+    assert found.is_dead()
     sleeper.communicate()
-    assert found.is_dead
+    assert found.is_dead()
 
 
 def test_this_process_is_alive_but_not_a_later_one_with_its_pid() -> None:
     mine = Holder.here("apply")
-    assert not mine.is_dead
-    assert mine.model_copy(update={"started": mine.started + 1}).is_dead
+    assert not mine.is_dead()
+    assert mine.model_copy(update={"started": mine.started + 1}).is_dead()
 
 
 def test_no_process_of_another_or_an_unknown_machine_is_judged() -> None:
     gone = Holder.here("apply").model_copy(update={"pid": 2**31 - 1})
-    assert gone.is_dead
-    assert not gone.model_copy(update={"machine": "0" * 16}).is_dead
-    assert not gone.model_copy(update={"machine": ""}).is_dead
+    assert gone.is_dead()
+    assert not gone.model_copy(update={"machine": "0" * 16}).is_dead()
+    assert not gone.model_copy(update={"machine": ""}).is_dead()
 
 
 def test_a_process_of_another_user_that_cannot_be_looked_at_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +52,7 @@ def test_a_process_of_another_user_that_cannot_be_looked_at_is_alive(monkeypatch
 
     monkeypatch.setattr(os, "kill", denied)
     monkeypatch.setattr(holder, "_started", lambda pid: None)
-    assert not Holder.here("apply").model_copy(update={"machine": holder._machine(), "pid": 1}).is_dead
+    assert not Holder.here("apply").model_copy(update={"machine": holder._machine(), "pid": 1}).is_dead()
 
 
 def test_where_a_process_has_no_start_time_its_machine_stays_unknown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,6 @@ class Holder(Frozen):
             started=started or 0,
         )
 
-    @property
     def is_dead(self) -> bool:
         """Whether this process surely ended: only a process of this same machine can be judged."""
         if not self.machine or self.machine != _machine():

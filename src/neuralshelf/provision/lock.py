@@ -128,7 +128,7 @@ def _acquire(client: OpenSearch, index: str, mine: Holder, tell: Tell) -> None:
             continue
         if other.id == mine.id:  # the answer to an earlier request was lost
             return
-        if not other.is_dead:
+        if not other.is_dead():
             raise LockedError(f"{index} is held by {other}", hint=_unlock_hint(other))
         tell(f"the holder of {index} is dead: taking over from {other}")
         try:

@@ -98,7 +98,7 @@ def test_of_two_processes_at_once_one_proceeds_and_the_other_is_told_who_holds_t
     assert refused[0].wait(10) == 4
     found = holder(client, PREFIX)
     assert found is not None
-    assert (found.id, found.pid, found.is_dead) == (identity, winner.pid, False)
+    assert (found.id, found.pid, found.is_dead()) == (identity, winner.pid, False)
 
 
 def test_eight_threads_at_once_never_hold_it_together(engine: Engine) -> None:
@@ -134,7 +134,7 @@ def test_a_killed_holder_of_this_machine_is_taken_over(client: OpenSearch, start
     first = start("apply")
     identity = said(first).removeprefix("held ")
     first.send_signal(signal.SIGKILL)  # and not reaped: a zombie is dead too
-    while (left := holder(client, PREFIX)) is None or not left.is_dead:
+    while (left := holder(client, PREFIX)) is None or not left.is_dead():
         assert left is not None, "the lock was released"
     second = start("migrate")
     assert said(second).startswith("held ")

@@ -1,0 +1,60 @@
+"""Take away all objects of a project by the beginning of their names, without asking who owns them."""
+
+import contextlib
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from opensearchpy import OpenSearch, TransportError
+
+from tests.engine.provision.snapshot import snapshot
+
+ML = "/_plugins/_ml"
+
+
+def sweep(client: OpenSearch, name: str, before: Mapping[str, Any]) -> None:
+    """Delete all objects whose name begins with `name`; put the settings of the snapshot `before` back."""
+    found = snapshot(client)
+    for key, body in found.items():
+        kind, _, identity = key.partition("/")
+        called = body.get("name", identity) if isinstance(body, dict) else identity
+        if kind == "index" and called.startswith(name):
+            client.indices.delete(index=identity)
+        elif kind == "script" and called.startswith(name):
+            client.delete_script(id=identity)
+        elif kind == "ingest-pipeline" and called.startswith(name):
+            client.ingest.delete_pipeline(id=identity)
+        elif kind == "search-pipeline" and called.startswith(name):
+            client.transport.perform_request("DELETE", f"/_search/pipeline/{identity}")
+    for kind in ("models", "connectors", "model_groups"):
+        for key, body in found.items():
+            if key.startswith(f"{kind}/") and str(body.get("name", "")).startswith(name):
+                _delete(client, f"{ML}/{key}", undeploy=kind == "models")
+    _settings(client, before, found)
+
+
+def _delete(client: OpenSearch, path: str, *, undeploy: bool) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        if undeploy:
+            with contextlib.suppress(TransportError):
+                client.transport.perform_request("POST", f"{path}/_undeploy")
+        try:
+            client.transport.perform_request("DELETE", path)
+            return
+        except TransportError as fault:
+            if fault.status_code == 404:
+                return
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
+
+
+def _settings(client: OpenSearch, before: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    for scope in ("persistent", "transient"):
+        now = {key: value for key, value in found.items() if key.startswith(f"{scope}/")}
+        then = {key: value for key, value in before.items() if key.startswith(f"{scope}/")}
+        changed = {key: then.get(key) for key in now.keys() | then.keys() if now.get(key) != then.get(key)}
+        if changed:
+            values = {key.partition("/")[2]: value for key, value in changed.items()}
+            client.cluster.put_settings(body={scope: values})

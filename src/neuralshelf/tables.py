@@ -5,7 +5,17 @@ from typing import Any
 
 from tabulate import tabulate
 
+from neuralshelf.provision.plan import Action, Change, Plan
 from neuralshelf.search import Hit
+
+SIGNS = {
+    Action.CREATE: "+",
+    Action.UPDATE: "~",
+    Action.REPLACE: "±",
+    Action.DELETE: "-",
+    Action.BLOCKED: "!",
+    Action.KEEP: "=",
+}
 
 
 def hits_table(hits: Sequence[Hit]) -> str:
@@ -40,3 +50,26 @@ def measures_table(found: Mapping[str, Mapping[str, float]]) -> str:
     return tabulate(
         rows, headers=("set", "measure", "value"), disable_numparse=True, colalign=("left", "left", "right")
     )
+
+
+def plan_text(plan: Plan) -> str:
+    """What a plan does, path by path, and how many of each."""
+    counts = plan.counts
+    shown = [*plan.notes]
+    if plan.writes or plan.blocked:
+        shown.insert(0, changes_text([*plan.blocked, *plan.writes]))
+        done = ("create", "update", "replace", "delete")
+        shown.append(", ".join(f"{counts[action]} to {action}" for action in done) + f", {counts['keep']} unchanged")
+    else:
+        shown.append(f"nothing to do: {counts['keep']} objects are as the configuration says")
+    return "\n".join(shown)
+
+
+def changes_text(changes: Sequence[Change]) -> str:
+    """A line an object and a line a path that differs."""
+    lines: list[str] = []
+    for change in changes:
+        note = f"  ({change.note})" if change.note else ""
+        lines.append(f"{SIGNS[change.action]} {change.address}{note}")
+        lines += [f"    {difference}" for difference in change.differences]
+    return "\n".join(lines)

@@ -1,7 +1,10 @@
 """The plan: what is made, what is left alone, what is re-pointed."""
 
+from dataclasses import replace
+
+from neuralshelf.provision.live import Live, Observed
 from neuralshelf.provision.marker import Marker
-from neuralshelf.provision.plan import Action, Live, plan
+from neuralshelf.provision.plan import Action, Plan, plan
 from neuralshelf.resource import Kind, Resource, ids_in, ref, references, resolve
 
 
@@ -14,18 +17,33 @@ def deployment(url: str = "http://a", secret: str = "s") -> list[Resource]:
     return [pipeline, model, connector]
 
 
+IDS = {"connector/p-text": "C1", "model/p-text": "M1", "ingest-pipeline/p-ingest": "p-ingest"}
+
+
 def observed(resources: list[Resource]) -> dict[str, Live]:
-    ids = {"connector/p-text": "C1", "model/p-text": "M1", "ingest-pipeline/p-ingest": "p-ingest"}
-    return {r.address: Live(ids[r.address], r.fingerprint, {a: ids[a] for a in r.depends_on}) for r in resources}
+    """What the cluster holds after these were applied."""
+    found = {}
+    for r in resources:
+        body = {"description": "", **resolve(r.body, IDS)}
+        if r.kind is Kind.MODEL:
+            body = {**resolve(r.body, IDS), "model_state": "DEPLOYED", "is_enabled": True}
+        if r.kind is Kind.CONNECTOR:
+            body = dict(r.body)
+        found[r.address] = Live(r.kind, r.name, IDS[r.address], Marker("p", r.address, r.fingerprint), body)
+    return found
+
+
+def planned(desired: list[Resource], live: dict[str, Live]) -> Plan:
+    return plan(desired, Observed("3.6.0", live), prefix="p")
 
 
 def actions(desired: list[Resource], live: dict[str, Live]) -> dict[str, str]:
-    return {str(c.resource.kind): str(c.action) for c in plan(desired, live)}
+    return {str(c.address.split("/")[0]): str(c.action) for c in planned(desired, live).changes}
 
 
 def test_an_empty_cluster_gets_everything_in_dependency_order() -> None:
-    changes = plan(deployment(), {})
-    assert [c.resource.kind for c in changes] == [Kind.CONNECTOR, Kind.MODEL, Kind.INGEST_PIPELINE]
+    changes = planned(deployment(), {}).changes
+    assert [c.resource.kind for c in changes if c.resource] == [Kind.CONNECTOR, Kind.MODEL, Kind.INGEST_PIPELINE]
     assert {c.action for c in changes} == {Action.CREATE}
 
 
@@ -45,7 +63,7 @@ def test_another_secret_is_a_change_though_the_body_is_the_same() -> None:
 def test_a_model_left_on_an_old_connector_is_re_pointed() -> None:
     live = observed(deployment())
     model = live["model/p-text"]
-    live["model/p-text"] = Live(model.id, model.fingerprint, {"connector/p-text": "C0"})
+    live["model/p-text"] = replace(model, body={**model.body, "connector_id": "C0"})
     assert actions(deployment(), live)["model"] == "update"
 
 

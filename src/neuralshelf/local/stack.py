@@ -11,8 +11,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from opensearchpy import OpenSearch
 from pydantic import SecretStr
 
+from neuralshelf.client import connect
 from neuralshelf.connectors.runtime import Runtime
 from neuralshelf.errors import MissingDependencyError, NeuralshelfError, ServerError
 from neuralshelf.local.progress import Progress
@@ -139,9 +141,14 @@ class Stack:
             ContainerEngine(cluster, self.folders).remove_data()
         shutil.rmtree(self.folders.state, ignore_errors=True)
 
-    def engine_url(self, deployment: Deployment) -> str:
-        """Where OpenSearch is: a cluster that has an address needs nothing to be up here."""
-        return deployment.environment.cluster.url or self.running().engine_url
+    def client(self, deployment: Deployment, *, pool: int = 10) -> OpenSearch:
+        """A client of the cluster: one that has an address needs nothing to be up here.
+
+        Raises:
+            ServerError: it would have to be up.
+        """
+        cluster = deployment.environment.cluster
+        return connect(cluster, cluster.url or self.running().engine_url, pool=pool)
 
     def runtime(self, deployment: Deployment) -> Runtime:
         """Where OpenSearch finds the models, with the keys that the local server accepts."""

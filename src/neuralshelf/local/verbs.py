@@ -2,41 +2,71 @@
 
 import hashlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from neuralshelf.client import connect
-from neuralshelf.connectors.probe import probe
+from tqdm import tqdm
+
 from neuralshelf.errors import ConfigError, InputError
 from neuralshelf.ingestion.catalogue import Catalogue
 from neuralshelf.ingestion.ingest import WRITERS, Report, ingest
 from neuralshelf.local.stack import Stack
 from neuralshelf.pipelines.spec import IndexSpec
-from neuralshelf.provision.apply import apply
 from neuralshelf.provision.deployment import Deployment
-from neuralshelf.provision.observe import observe
-from neuralshelf.provision.plan import Action, Change, plan
+from neuralshelf.provision.plan import Action, Change, Plan
+from neuralshelf.provision.provisioner import Provisioner
 from neuralshelf.relevance.evaluate import Evaluator
+from neuralshelf.tables import plan_text
 
 
-def apply_deployment(stack: Stack, deployment: Deployment) -> tuple[Change, ...]:
-    """Provision, then probe every model with a known input: DEPLOYED is no proof that it answers."""
-    client = connect(deployment.environment.cluster, stack.engine_url(deployment))
-    desired = deployment.resources(stack.runtime(deployment))
-    changes = plan(desired, observe(client, desired))
-    ids = apply(client, changes, prefix=deployment.prefix, tell=_tell)
-    for name, spec in deployment.config.connectors.items():
-        for address in deployment.model_addresses(name):
-            probe(client, ids[address], spec, name=address)
-    written = sum(change.action is not Action.KEEP for change in changes)
-    print(f"neuralshelf: {len(changes)} objects, {written} written, all models answer", file=sys.stderr)
-    return changes
+def provisioner(stack: Stack, deployment: Deployment) -> Provisioner:
+    """Plans and applies this deployment; says what it does on stderr."""
+    return Provisioner(stack.client(deployment), deployment, stack.runtime(deployment), _say)
+
+
+def apply_deployment(stack: Stack, deployment: Deployment) -> None:
+    """Provision, then ask every model: DEPLOYED is no proof that it answers."""
+    made = provisioner(stack, deployment)
+    apply_plan(made, made.plan())
+
+
+def apply_plan(made: Provisioner, plan: Plan, *, adopt: bool = False, exactly: bool = False) -> None:
+    """Show a plan, carry it out, ask every model.
+
+    Args:
+        exactly: refuse when the cluster changes meanwhile, instead of showing the new plan and carrying that out.
+    """
+    if plan.writes or plan.blocked:
+        _show(plan)
+    carry_out(made, plan, make=lambda: made.plan(adopt=adopt), show=None if exactly else _show)
+    made.confirm()
+    counted = sum(change.action is not Action.DELETE for change in plan.changes)
+    _say(f"{counted} objects, {len(plan.writes)} written, all models answer")
+
+
+def carry_out(
+    made: Provisioner,
+    plan: Plan,
+    *,
+    verb: str = "apply",
+    make: Callable[[], Plan] | None = None,
+    show: Callable[[Plan], None] | None = None,
+) -> None:
+    """Do what a shown plan says, with a bar."""
+    with tqdm(total=len(plan.writes), unit="", desc=verb, file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
+
+        def tell(change: Change) -> None:
+            bar.write(f"neuralshelf: {change.action} {change.address}", file=sys.stderr)
+            bar.update()
+
+        made.apply(plan, verb=verb, make=make, show=show, tell=tell)
 
 
 def ingest_catalogue(stack: Stack, deployment: Deployment, path: Path, *, dry_run: bool = False) -> Report:
     """Index a catalogue file and let the page show its pictures. A dry run needs nothing to be up."""
     index = deployment.config.index
     catalogue = Catalogue(path, index.fields)
-    client = None if dry_run else connect(deployment.environment.cluster, stack.engine_url(deployment), pool=WRITERS)
+    client = None if dry_run else stack.client(deployment, pool=WRITERS)
     key = f"{catalogue.folder.name}-{hashlib.sha256(str(catalogue.folder).encode()).hexdigest()[:8]}"
     if not dry_run:
         stack.state.add_picture_folder(key, catalogue.folder)
@@ -52,7 +82,7 @@ def evaluate_deployment(
     field = _picture_field(index)
     if vector is None or field is None:
         raise ConfigError("the index has no picture vector", hint="add one under index.vectors in the configuration")
-    client = connect(deployment.environment.cluster, stack.engine_url(deployment))
+    client = stack.client(deployment)
     evaluator = Evaluator(client, index.name, vector=vector, picture_field=field)
     found: dict[str, dict[str, float]] = {}
     if catalogue.is_file():
@@ -69,5 +99,9 @@ def _picture_field(index: IndexSpec) -> str | None:
     return next(iter(index.images), None)
 
 
-def _tell(change: Change) -> None:
-    print(f"neuralshelf: {change.action} {change.resource.address}", file=sys.stderr)
+def _show(plan: Plan) -> None:
+    print(plan_text(plan), file=sys.stderr)
+
+
+def _say(line: str) -> None:
+    print(f"neuralshelf: {line}", file=sys.stderr)

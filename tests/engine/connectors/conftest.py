@@ -16,7 +16,7 @@ from neuralshelf.connectors.spec import ConnectorSpec, Role
 from neuralshelf.frozen import Frozen
 from neuralshelf.provision.apply import apply
 from neuralshelf.provision.observe import observe
-from neuralshelf.provision.plan import Change, plan
+from neuralshelf.provision.plan import Plan, plan
 from neuralshelf.resource import Resource
 
 KINDS: Mapping[str, Mapping[str, Any]] = {
@@ -49,18 +49,19 @@ class Wire:
             wanted += connector_resources(logical, spec, runtime=self.runtime, prefix=self.prefix, group=wanted[1].name)
         return wanted
 
-    def plan(self) -> tuple[Change, ...]:
+    def plan(self) -> Plan:
         """What is left to do."""
-        return plan(self.resources(), observe(self.client, self.resources()))
+        observed = observe(self.client, self.resources(), prefix=self.prefix)
+        return plan(self.resources(), observed, prefix=self.prefix)
 
     def apply(self) -> dict[str, str]:
         """Address -> id."""
-        return apply(self.client, self.plan(), prefix=self.prefix)
+        return apply(self.client, self.plan())
 
     def model(self, logical: str, role: Role) -> str:
         """Id of a model."""
-        address = model_address(self.prefix, logical, role)
-        return observe(self.client, [r for r in self.resources() if r.address == address])[address].id
+        found = observe(self.client, self.resources(), prefix=self.prefix)
+        return found.live[model_address(self.prefix, logical, role)].id
 
     def index(self, logical: str) -> str:
         """Name of the index of a connector."""

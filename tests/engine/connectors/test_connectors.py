@@ -252,8 +252,8 @@ def test_a_probe_tells_wrong_credentials_and_mending_them_is_one_apply(make_wire
 
     runtime = made.runtime.at(made.server.url, made.server.access_key, SecretStr(made.server.secret_key))
     mended = type(made)(made.client, made.server, made.prefix, runtime, made.specs)
-    assert {c.resource.kind for c in mended.plan() if c.action is Action.REPLACE} == {Kind.CONNECTOR}
-    apply(made.client, mended.plan(), prefix=made.prefix)
+    assert {c.resource.kind for c in mended.plan().changes if c.action is Action.REPLACE} == {Kind.CONNECTOR}
+    apply(made.client, mended.plan())
     assert mended.model("text", "search") == model
     probe(made.client, model, made.specs["text"], name="keys-text-search")
 
@@ -273,11 +273,11 @@ def test_connectors_to_aws_are_taken_without_a_change_of_cluster_settings(wire: 
     access, secret, token = SecretStr("AKIA"), SecretStr("secret"), SecretStr("token")
     runtime = Runtime("eu-central-1", access_key=access, secret_key=secret, session_token=token)
     aws = type(wire)(wire.client, wire.server, "aws", runtime, wire.specs)
-    actions = {change.resource.kind: change.action for change in aws.plan()}
+    actions = {change.resource.kind: change.action for change in aws.plan().changes}
     assert actions[Kind.SETTINGS] is Action.KEEP
     assert actions[Kind.CONNECTOR] is Action.CREATE
     aws.apply()
-    assert {change.action for change in aws.plan()} == {Action.KEEP}
+    assert {change.action for change in aws.plan().changes} == {Action.KEEP}
 
 
 def test_a_role_on_a_cluster_that_is_not_amazons_is_refused_by_name(wire: Any) -> None:

@@ -147,7 +147,7 @@ def open_shop(client: OpenSearch, serve_models: Callable[[], Any]) -> OpenShop:
         for name, spec in config.connectors.items():
             wanted += connector_resources(name, spec, runtime=runtime, prefix=prefix, group=wanted[1].name)
         wanted += pipeline_resources(config.index, config.search, config.connectors, store=VectorStore(), prefix=prefix)
-        apply(client, plan(wanted, observe(client, wanted)), prefix=prefix)
+        apply(client, plan(wanted, observe(client, wanted, prefix=prefix), prefix=prefix))
         search = config.search
         return Shop(client, config.index.name, search.template, search.keyword_template, server.local_url)
 

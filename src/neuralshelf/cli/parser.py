@@ -1,0 +1,90 @@
+"""All verbs with their options."""
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from neuralshelf import __version__
+from neuralshelf.cli import local, provision, searching
+
+Run = Callable[[argparse.Namespace], int]
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the command `neuralshelf`; what it returns has the verb's function as `run`."""
+    made = argparse.ArgumentParser(
+        prog="neuralshelf", description="Product search by meaning and by picture, done by OpenSearch itself."
+    )
+    made.add_argument("--version", action="version", version=f"neuralshelf {__version__}")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--config", type=Path, default=Path(os.environ.get("NEURALSHELF_CONFIG", "neuralshelf.yaml")), metavar="FILE"
+    )
+    common.add_argument(
+        "--environment", "-e", default=os.environ.get("NEURALSHELF_ENVIRONMENT", "local"), metavar="NAME"
+    )
+    verbs = made.add_subparsers(required=True, metavar="VERB")
+
+    def verb(name: str, run: Run, text: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=text, description=text, parents=[common])
+        added.set_defaults(run=run)
+        return added
+
+    _local(verb)
+    _provision(verb)
+    _searching(verb)
+    return made
+
+
+Verb = Callable[[str, Run, str], argparse.ArgumentParser]
+
+
+def _local(verb: Verb) -> None:
+    made = verb("demo", local.demo, "start everything, ingest the sample catalogue, show hits, stay up till Ctrl-C")
+    made.add_argument("--once", action="store_true", help="stop after the hits")
+    made.add_argument("--catalogue", type=Path, default=None, metavar="FILE")
+    verb("up", local.up, "start engine, model server and search page, and provision")
+    made = verb("down", local.down, "stop what up started; data is kept")
+    made.add_argument("--purge", action="store_true", help="delete the data as well")
+    made = verb("status", local.status, "what is up, in which version, how healthy, holding how much")
+    made.add_argument("--json", action="store_true")
+
+
+def _provision(verb: Verb) -> None:
+    made = verb("plan", provision.plan, "what apply would change, path by path; changes nothing")
+    made.add_argument("--out", type=Path, metavar="FILE", help="save the plan for apply")
+    made.add_argument("--adopt", action="store_true", help="take over objects that bear our names and no marker")
+    made.add_argument("--detailed-exitcode", action="store_true", help="2 when there are changes")
+    made.add_argument("--json", action="store_true")
+    made = verb("apply", provision.apply, "make the cluster hold what the configuration says")
+    made.add_argument("plan", nargs="?", type=Path, metavar="PLAN", help="carry out exactly this saved plan")
+    made.add_argument("--adopt", action="store_true", help="take over objects that bear our names and no marker")
+    made.add_argument("--json", action="store_true")
+    made = verb("drift", provision.drift, "what somebody has changed in the cluster by hand")
+    made.add_argument("--detailed-exitcode", action="store_true", help="2 when there is some")
+    made.add_argument("--json", action="store_true")
+    made = verb("destroy", provision.destroy, "take everything of this deployment away, documents included")
+    made.add_argument("--yes", action="store_true", help="don't ask")
+    made.add_argument("--dry-run", action="store_true", help="show what would go")
+    made.add_argument("--json", action="store_true")
+    made = verb("unlock", provision.unlock, "take the lock away from a writer that is surely dead")
+    made.add_argument("id", metavar="ID", help="as the refused verb named it")
+
+
+def _searching(verb: Verb) -> None:
+    made = verb("ingest", searching.ingest, "index a catalogue (JSON lines)")
+    made.add_argument("file", type=Path, metavar="FILE.jsonl")
+    made.add_argument("--dry-run", action="store_true", help="read and check everything, send nothing")
+    made.add_argument("--json", action="store_true")
+    made = verb("search", searching.search, "search by text, by picture, or by both")
+    made.add_argument("text", nargs="?")
+    made.add_argument("--image", type=Path, metavar="FILE")
+    made.add_argument("--size", type=int, default=10)
+    made.add_argument("--json", action="store_true")
+    made = verb("evaluate", searching.evaluate, "how good the answers of _search are, on judged sets of pictures")
+    made.add_argument(
+        "--catalogue", type=Path, metavar="FILE", help="rendered products (default: the sample catalogue)"
+    )
+    made.add_argument("--data", type=Path, metavar="DIR", help="folder with clothing-cc0/ and products-mit/")
+    made.add_argument("--json", action="store_true")

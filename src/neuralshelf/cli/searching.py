@@ -1,0 +1,51 @@
+"""The verbs that put documents in and get hits out."""
+
+import argparse
+import json
+
+from neuralshelf.cli.context import context
+from neuralshelf.errors import ConfigError
+
+DEAD_LETTERS_REMAIN = 3
+
+
+def ingest(words: argparse.Namespace) -> int:
+    from neuralshelf.local.verbs import ingest_catalogue
+
+    report = ingest_catalogue(*context(words), words.file, dry_run=words.dry_run)
+    if words.json:
+        print(json.dumps({"format_version": 1} | report.as_dict()))
+    else:
+        done = "would be indexed" if words.dry_run else "indexed with their vectors"
+        print(f"{report.documents} documents: {report.indexed} {done}, {report.dead_letters} dead letters")
+        if report.dead_letters_file:
+            print(f"causes: {report.dead_letters_file}")
+    return DEAD_LETTERS_REMAIN if report.dead_letters else 0
+
+
+def search(words: argparse.Namespace) -> int:
+    from neuralshelf.search import search as ask
+    from neuralshelf.tables import hits_table
+
+    if not 1 <= words.size <= 100:
+        raise ConfigError(f"--size {words.size} is out of range", hint="give 1 to 100")
+    stack, deployment = context(words)
+    client = stack.client(deployment)
+    index, template = deployment.config.index.name, deployment.config.search.template
+    hits = ask(client, index, template, text=words.text, picture=words.image, size=words.size)
+    if words.json:
+        found = [{"id": hit.id, "score": hit.score, **hit.fields} for hit in hits]
+        print(json.dumps({"format_version": 1, "hits": found}, ensure_ascii=False))
+    else:
+        print(hits_table(hits))
+    return 0
+
+
+def evaluate(words: argparse.Namespace) -> int:
+    from neuralshelf.local.verbs import evaluate_deployment
+    from neuralshelf.tables import measures_table
+
+    catalogue = words.catalogue or words.config.resolve().parent / "samples" / "catalogue.jsonl"
+    found = evaluate_deployment(*context(words), catalogue=catalogue, data=words.data)
+    print(json.dumps({"format_version": 1, "sets": found}) if words.json else measures_table(found))
+    return 0

@@ -1,10 +1,12 @@
 """Where the models answer and with which credentials OpenSearch calls them."""
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Self
 
 from pydantic import SecretStr
 
+from neuralshelf.aws import Profile
 from neuralshelf.errors import ConfigError
 from neuralshelf.settings import RuntimeConfig
 
@@ -19,6 +21,7 @@ class Runtime:
         url: base URL in the place of AWS's own hosts; None means AWS.
         access_key, secret_key, session_token: credentials of a self-managed cluster.
         role_arn: role that Amazon OpenSearch Service takes on; it refuses plain keys.
+        expires: end of credentials that were lent for a time (aware); None when they last, or nobody says.
     """
 
     region: str
@@ -27,28 +30,40 @@ class Runtime:
     secret_key: SecretStr | None = field(default=None, repr=False)
     session_token: SecretStr | None = field(default=None, repr=False)
     role_arn: str | None = None
+    expires: datetime | None = None
 
     @classmethod
-    def from_config(cls, config: RuntimeConfig) -> Self:
-        """Read the referenced secrets.
+    def from_config(cls, config: RuntimeConfig, profile: Profile | None = None) -> Self:
+        """Read the referenced secrets, as they are now.
+
+        Args:
+            profile: of the configuration's `profile`; keep one to read again and again what AWS lends for a time.
 
         Raises:
-            ConfigError: a referenced secret is not there.
+            ConfigError: a referenced secret is not there, or a profile gives none.
+            MissingDependencyError: AWS has to be asked, and boto3 is not installed.
         """
-        return cls(
-            region=config.region,
-            url=config.url,
+        runtime = cls(region=config.region, url=config.url, role_arn=config.role_arn)
+        if config.profile is not None:
+            lent = (profile or Profile(config.profile)).read()
+            return replace(
+                runtime,
+                access_key=lent.access_key,
+                secret_key=lent.secret_key,
+                session_token=lent.session_token,
+                expires=lent.expires,
+            )
+        return replace(
+            runtime,
             access_key=config.access_key.read() if config.access_key else None,
             secret_key=config.secret_key.read() if config.secret_key else None,
             session_token=config.session_token.read() if config.session_token else None,
-            role_arn=config.role_arn,
         )
 
     def at(self, url: str, access_key: str, secret_key: SecretStr) -> Self:
         """The same at a server of our own, with the keys that it accepts."""
-        return replace(
-            self, url=url, access_key=SecretStr(access_key), secret_key=secret_key, session_token=None, role_arn=None
-        )
+        here = replace(self, url=url, session_token=None, role_arn=None, expires=None)
+        return replace(here, access_key=SecretStr(access_key), secret_key=secret_key)
 
     def base_url(self, service: str) -> str:
         """Base URL of `sagemaker` or `bedrock`, without a slash at the end."""

@@ -6,7 +6,8 @@ from typing import Any
 
 from opensearchpy import OpenSearch, RequestsHttpConnection, TransportError, Urllib3HttpConnection
 
-from neuralshelf.errors import ConfigError, MissingDependencyError, one_line
+from neuralshelf.aws import lasting_credentials
+from neuralshelf.errors import ConfigError, one_line
 from neuralshelf.settings import ClusterConfig
 
 TIMEOUT_SECONDS = 60
@@ -46,14 +47,9 @@ def connect(cluster: ClusterConfig, url: str | None = None, *, pool: int = 10) -
 
 
 def _signer(cluster: ClusterConfig) -> Any:
-    try:
-        import boto3
-        from opensearchpy import RequestsAWSV4SignerAuth
-    except ImportError:
-        raise MissingDependencyError("auth sigv4 needs boto3", hint="pip install 'neuralshelf[aws]'") from None
-    credentials = boto3.Session(region_name=cluster.region).get_credentials()
-    if credentials is None:
-        raise ConfigError("auth sigv4 found no AWS credentials", hint="set AWS_PROFILE, or log in with the AWS CLI")
+    credentials = lasting_credentials(None, "auth sigv4", cluster.region)
+    from opensearchpy import RequestsAWSV4SignerAuth
+
     return RequestsAWSV4SignerAuth(credentials, cluster.region, cluster.service)
 
 

@@ -5,54 +5,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from neuralshelf.errors import ConfigError
 from neuralshelf.frozen import Frozen
-
-
-class SecretRef(Frozen):
-    """A secret by reference: the name of an environment variable or a file that holds it, never the secret itself."""
-
-    env: str | None = None
-    file: str | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _no_clear_text(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            raise ValueError("a secret in clear text; write {env: NAME} or {file: PATH} instead")
-        return value
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> "SecretRef":
-        if (self.env is None) == (self.file is None):
-            raise ValueError("give either env or file")
-        return self
-
-    def read(self, environ: Mapping[str, str] | None = None) -> SecretStr:
-        """The secret itself.
-
-        Raises:
-            ConfigError: the variable is not set, or the file can't be read or is empty.
-        """
-        if self.env is not None:
-            value = (os.environ if environ is None else environ).get(self.env, "")
-            if not value:
-                raise ConfigError(f"environment variable {self.env} is not set", hint=f"export {self.env}=…")
-            return SecretStr(value)
-        assert self.file is not None
-        try:
-            value = Path(self.file).expanduser().read_text(encoding="utf-8").strip()
-        except OSError as fault:
-            raise ConfigError(
-                f"secret file {self.file} can't be read ({fault.strerror})", hint="check path and mode"
-            ) from None
-        if not value:
-            raise ConfigError(f"secret file {self.file} is empty", hint="put the secret into it")
-        return SecretStr(value)
+from neuralshelf.secrets import SecretRef as SecretRef
 
 
 class ClusterConfig(Frozen):
@@ -92,11 +50,16 @@ class ClusterConfig(Frozen):
 
 
 class RuntimeConfig(Frozen):
-    """Where the models answer: AWS itself, or the model server of this project at `url`."""
+    """Where the models answer: AWS itself, or the model server of this project at `url`.
+
+    The credentials are those of `profile` (of the AWS configuration, also one of SSO or of an assumed role), or
+    `access_key`, `secret_key` and `session_token`. On Amazon OpenSearch Service it is `role_arn` instead of them.
+    """
 
     provider: Literal["aws", "local"] = "local"
     region: str = Field(default="us-east-1", pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
     url: str | None = None
+    profile: str | None = Field(default=None, min_length=1)
     access_key: SecretRef | None = None
     secret_key: SecretRef | None = None
     session_token: SecretRef | None = None
@@ -111,8 +74,14 @@ class RuntimeConfig(Frozen):
 
     @model_validator(mode="after")
     def _complete(self) -> "RuntimeConfig":
-        if self.provider == "aws" and self.role_arn is None and (self.access_key is None or self.secret_key is None):
-            raise ValueError("provider aws needs role_arn, or access_key and secret_key")
+        keys = (self.access_key, self.secret_key, self.session_token)
+        ways = (self.profile is not None, any(keys), self.role_arn is not None)
+        if sum(ways) > 1:
+            raise ValueError("give one of profile, access_key with secret_key, and role_arn")
+        if any(keys) and not all(keys[:2]):
+            raise ValueError("access_key and secret_key belong together")
+        if self.provider == "aws" and not any(ways):
+            raise ValueError("provider aws needs role_arn, profile, or access_key and secret_key")
         return self
 
 

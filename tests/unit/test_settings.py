@@ -33,7 +33,7 @@ def test_the_smallest_environment_is_the_embedded_engine_with_the_local_server()
         ({"cluster": {"auth": "basic", "username": "u", "password": "hunter2"}}, "a secret in clear text"),
         ({"cluster": {"http_port": 80}}, "cluster.http_port: Input should be greater than or equal to 1024"),
         ({"cluster": {"http_port": "9200"}}, "cluster.http_port: Input should be a valid integer"),
-        ({"runtime": {"provider": "aws"}}, "needs role_arn, or access_key and secret_key"),
+        ({"runtime": {"provider": "aws"}}, "needs role_arn, profile, or access_key and secret_key"),
         ({"runtime": {"region": "mars"}}, "runtime.region: String should match pattern"),
         ({"runtime": {"region": "cn-north-1"}}, "runtime.region: regions of AWS China"),
         ({"store": {"shards": 0}}, "store.shards: Input should be greater than or equal to 1"),

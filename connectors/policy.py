@@ -8,33 +8,17 @@ from neuralshelf.connectors.runtime import Runtime
 from neuralshelf.connectors.spec import BedrockTitanMultimodal, ConnectorSpec
 from neuralshelf.templates import render
 
-DEFAULT_ENDPOINTS = (
-    r"^https://runtime\.sagemaker\..*[a-z0-9-]\.amazonaws\.com/.*$",
-    r"^https://api\.sagemaker\..*[a-z0-9-]\.amazonaws\.com/.*$",
-    r"^https://api\.openai\.com/.*$",
-    r"^https://api\.cohere\.ai/.*$",
-    r"^https://api\.deepseek\.com/.*$",
-    r"^https://generativelanguage\.googleapis\.com/.*$",
-    r"^https://bedrock-runtime\..*[a-z0-9-]\.amazonaws\.com/.*$",
-    r"^https://bedrock-agent-runtime\..*[a-z0-9-]\.amazonaws\.com/.*$",
-    r"^https://bedrock\..*[a-z0-9-]\.amazonaws\.com/.*$",
-    r"^https://textract\..*[a-z0-9-]\.amazonaws\.com$",
-    r"^https://comprehend\..*[a-z0-9-]\.amazonaws\.com$",
-    r"^https://rekognition(-fips)?\..*[a-z0-9-]\.amazonaws\.com$",
-)
-"""What ML Commons 3.6.0 trusts unasked. Setting the list replaces it, which would cut off connectors of others."""
-
 
 def trusted_endpoints(runtime: Runtime) -> list[str]:
-    """Patterns for `trusted_connector_endpoints_regex`; none for AWS, which a cluster trusts as it is.
+    """Patterns that `trusted_connector_endpoints_regex` must have, besides those that a cluster trusts unasked.
 
-    For a server of our own its address is added to what a cluster trusts by default. The port is left open, since a
-    restart may take another.
+    None for AWS, which it does; of a server of our own its address. The port is left open, since a restart may take
+    another.
     """
     if runtime.url is None:
         return []
     origin = re.sub(r":\d+$", "", runtime.url.rstrip("/"))
-    return [f"^{re.escape(origin)}(:[0-9]+)?/.*$", *DEFAULT_ENDPOINTS]
+    return [f"^{re.escape(origin)}(:[0-9]+)?/.*$"]
 
 
 def iam_policy(specs: Iterable[ConnectorSpec], *, region: str, account: str) -> Any:

@@ -49,9 +49,43 @@ def status(c: Context, json: bool = False, environment: str = "local") -> None:
 
 
 @task
-def apply(c: Context, environment: str = "local") -> None:
-    """Make the cluster hold what the configuration says."""
-    run("apply", environment=environment)
+def plan(
+    c: Context,
+    out: str = "",
+    adopt: bool = False,
+    detailed_exitcode: bool = False,
+    json: bool = False,
+    environment: str = "local",
+) -> None:
+    """What apply would change, path by path (--out FILE: save it for apply); changes nothing."""
+    words = flags(adopt=adopt, detailed_exitcode=detailed_exitcode, json=json)
+    run("plan", *(["--out", out] if out else []), *words, environment=environment)
+
+
+@task
+def apply(c: Context, plan: str = "", adopt: bool = False, json: bool = False, environment: str = "local") -> None:
+    """Make the cluster hold what the configuration says (--plan FILE: exactly a saved plan)."""
+    run("apply", *([plan] if plan else []), *flags(adopt=adopt, json=json), environment=environment)
+
+
+@task
+def drift(c: Context, detailed_exitcode: bool = False, json: bool = False, environment: str = "local") -> None:
+    """What somebody has changed in the cluster by hand."""
+    run("drift", *flags(detailed_exitcode=detailed_exitcode, json=json), environment=environment)
+
+
+@task
+def destroy(
+    c: Context, yes: bool = False, dry_run: bool = False, json: bool = False, environment: str = "local"
+) -> None:
+    """Take everything of this deployment away, documents included."""
+    run("destroy", *flags(yes=yes, dry_run=dry_run, json=json), environment=environment)
+
+
+@task(positional=["id"])
+def unlock(c: Context, id: str, environment: str = "local") -> None:
+    """Take the lock away from a writer that is surely dead."""
+    run("unlock", id, environment=environment)
 
 
 @task(positional=["file"])
@@ -98,4 +132,6 @@ def check(c: Context) -> None:
             c.run(str(Path(sys.executable).with_name(tool)))
 
 
-namespace = Collection(demo, up, down, status, apply, ingest, search, evaluate, test, bench, check)
+namespace = Collection(
+    demo, up, down, status, plan, apply, drift, destroy, unlock, ingest, search, evaluate, test, bench, check
+)

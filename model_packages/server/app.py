@@ -58,7 +58,8 @@ def create_app(
 
     Args:
         endpoints: SageMaker endpoint names and Bedrock model ids.
-        credentials: access key → secret key or Credential; None takes unsigned requests (container mode).
+        credentials: access key → secret key or Credential, looked up at each request; None takes unsigned requests
+            (container mode).
         region: what signatures must be scoped to.
         container: the endpoint behind `POST /invocations`; only without credentials.
         middleware: wrapped around everything, outermost first.
@@ -69,10 +70,7 @@ def create_app(
     """
     if container is not None and (credentials is not None or container not in endpoints):
         raise ValueError(f"container endpoint {container!r} must be one of the endpoints, without credentials")
-    verifier = None
-    if credentials is not None:
-        known = {key: Credential(kept) if isinstance(kept, str) else kept for key, kept in credentials.items()}
-        verifier = Verifier(known, region)
+    verifier = None if credentials is None else Verifier(credentials, region)
     runtime = Runtime(endpoints, verifier, limits or Limits(), clock)
     routes = [
         Route("/endpoints/{name}/invocations", runtime.route(SageMaker()), methods=["POST"]),

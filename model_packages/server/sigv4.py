@@ -74,7 +74,7 @@ class Claim:
 class Verifier:
     """Knows the keys and the region of one server."""
 
-    credentials: Mapping[str, Credential]
+    credentials: Mapping[str, Credential | str]
     region: str
     window: timedelta = timedelta(minutes=5)
 
@@ -92,7 +92,8 @@ class Verifier:
         if len(scope) != 4:
             text = "Credential must have exactly 5 slash-delimited elements."
             raise SignatureRefused("IncompleteSignatureException", text, 400)
-        credential = self.credentials.get(key)
+        kept = self.credentials.get(key)
+        credential = Credential(kept) if isinstance(kept, str) else kept
         if credential is None or not _same(request.headers.get("x-amz-security-token"), credential.session_token):
             text = "The security token included in the request is invalid."
             raise SignatureRefused("UnrecognizedClientException", text)

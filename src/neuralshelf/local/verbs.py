@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from opensearchpy import AuthorizationException, OpenSearch
 from tqdm import tqdm
 
 from neuralshelf.errors import ConfigError, InputError
@@ -13,6 +14,7 @@ from neuralshelf.ingestion.ingest import WRITERS, Report, ingest
 from neuralshelf.local.stack import Stack
 from neuralshelf.pipelines.spec import IndexSpec
 from neuralshelf.provision.deployment import Deployment
+from neuralshelf.provision.guard import confirm
 from neuralshelf.provision.plan import Action, Change, Plan
 from neuralshelf.provision.provisioner import Provisioner
 from neuralshelf.relevance.evaluate import Evaluator
@@ -39,7 +41,7 @@ def apply_plan(made: Provisioner, plan: Plan, *, adopt: bool = False, exactly: b
     if plan.writes or plan.blocked:
         _show(plan)
     carry_out(made, plan, make=lambda: made.plan(adopt=adopt), show=None if exactly else _show)
-    made.confirm()
+    confirm(made.client, made.deployment)
     counted = sum(change.action is not Action.DELETE for change in plan.changes)
     _say(f"{counted} objects, {len(plan.writes)} written, all models answer")
 
@@ -68,9 +70,18 @@ def ingest_catalogue(stack: Stack, deployment: Deployment, path: Path, *, dry_ru
     catalogue = Catalogue(path, index.fields)
     client = None if dry_run else stack.client(deployment, pool=WRITERS)
     key = f"{catalogue.folder.name}-{hashlib.sha256(str(catalogue.folder).encode()).hexdigest()[:8]}"
-    if not dry_run:
+    if client is not None:
+        _confirm(client, deployment)
         stack.state.add_picture_folder(key, catalogue.folder)
     return ingest(client, index.name, catalogue, picture_field=_picture_field(index), picture_key=key)
+
+
+def _confirm(client: OpenSearch, deployment: Deployment) -> None:
+    """Vectors of another model must not get into the index; a login that may not look at models goes on unchecked."""
+    try:
+        confirm(client, deployment, roles=("ingest",))
+    except AuthorizationException:
+        _say("this login may not read models, so their vector space was not checked: neuralshelf verify does that")
 
 
 def evaluate_deployment(

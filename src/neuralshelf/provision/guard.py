@@ -12,8 +12,20 @@ from neuralshelf.connectors.spec import ROLES, ConnectorSpec, Role
 from neuralshelf.errors import ProvisionError
 from neuralshelf.provision.candidate import admit_candidate
 from neuralshelf.provision.deployment import Deployment
+from neuralshelf.provision.objects import OBJECTS, Scope
 from neuralshelf.provision.spaces import SAME, Space, agreement, decode, encode, measure
 from neuralshelf.resource import Kind, Resource
+
+
+def confirm(client: OpenSearch, deployment: Deployment, roles: tuple[Role, ...] = ROLES) -> None:
+    """Ask the deployed models for the known inputs, and hold the answers against the vectors in the index.
+
+    Raises:
+        ProvisionError: a model is missing, does not answer, or answers in another space than the index's.
+    """
+    models = OBJECTS[Kind.MODEL].read(client, Scope(deployment.prefix, {}))
+    ids = {live.address: live.id for live in sorted(models, key=lambda live: live.created)}
+    VectorGuard(client, deployment).confirm(ids, roles)
 
 
 @dataclass
@@ -24,21 +36,18 @@ class VectorGuard:
     deployment: Deployment
     _measured: dict[str, Space] = field(default_factory=dict)
 
-    def admit(self, resource: Resource, connector_id: str, ids: Mapping[str, str]) -> None:
+    def admit(self, model: Resource, connector_id: str, ids: Mapping[str, str]) -> None:
         """Try a connector that a model in use is to be pointed at.
 
         Raises:
             ProvisionError: it does not answer, or in another space than the index's.
         """
-        address = f"{Kind.MODEL}/{resource.name}"
-        if address not in ids:  # nothing uses it yet
-            return
-        _, logical, spec = next(found for found in self._models() if found[0] == address)
+        _, logical, spec = next(found for found in self._models() if found[0] == model.address)
         admit_candidate(
             self.client,
             connector_id,
             spec,
-            name=resource.name,
+            name=model.name,
             group_id=ids[model_group(self.deployment.prefix).address],
             prefix=self.deployment.prefix,
             expected=self._expected(logical),
@@ -56,12 +65,8 @@ class VectorGuard:
             for name, vector in config.index.vectors.items()
         }
 
-    def confirm(self, ids: Mapping[str, str], *, roles: tuple[Role, ...] = ROLES) -> None:
-        """Ask every model, and hold its answer against the vectors in the index.
-
-        Raises:
-            ProvisionError: a model does not answer, or in another space than the index's.
-        """
+    def confirm(self, ids: Mapping[str, str], roles: tuple[Role, ...] = ROLES) -> None:
+        """As the function `confirm`, of models whose ids are known."""
         for role in roles:
             for address, logical, _ in self._models(role):
                 found = self._measure(address, ids)

@@ -9,7 +9,6 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from neuralshelf.connectors.runtime import Runtime
-from neuralshelf.connectors.spec import ROLES, Role
 from neuralshelf.errors import InputError, StalePlanError
 from neuralshelf.provision.apply import apply
 from neuralshelf.provision.deployment import Deployment
@@ -83,15 +82,6 @@ class Provisioner:
                     )
                 show(now)
             apply(self.client, now, check=lock.check, guard=VectorGuard(self.client, self.deployment), tell=tell)
-
-    def confirm(self, *, roles: tuple[Role, ...] = ROLES) -> None:
-        """Ask every model for the known inputs, and hold the answers against the index.
-
-        Raises:
-            ProvisionError: a model does not answer, or in another vector space than the index's.
-        """
-        ids = self.plan(kinds=(Kind.MODEL,)).ids
-        VectorGuard(self.client, self.deployment).confirm(ids, roles=roles)
 
 
 def drift(found: Plan) -> list[Change]:

@@ -34,8 +34,8 @@ class Scope:
 class Guard(Protocol):
     """Keeps two vector spaces from meeting in one index."""
 
-    def admit(self, resource: Resource, connector_id: str, ids: Mapping[str, str]) -> None:
-        """Return when models may be pointed at this connector; ProvisionError says why not."""
+    def admit(self, model: Resource, connector_id: str, ids: Mapping[str, str]) -> None:
+        """Return when this model may be pointed at the connector; ProvisionError says why not."""
 
     def spaces(self, ids: Mapping[str, str]) -> Mapping[str, Space]:
         """Vector field -> what its model gives now, to be kept with a new index."""
@@ -52,6 +52,7 @@ class Writing:
         ids: address -> id of what is there already; each write adds its own.
         check: raises when the lock was lost; called before each write.
         guard: None writes without looking at vectors (parts of a deployment, in tests).
+        unused: ids of new connectors that no model points at yet.
     """
 
     client: OpenSearch
@@ -59,6 +60,7 @@ class Writing:
     ids: dict[str, str] = field(default_factory=dict)
     check: Callable[[], None] = lambda: None
     guard: Guard | None = None
+    unused: list[str] = field(default_factory=list)
 
     def send(self, method: str, path: str, body: Json = None, **params: Any) -> Json:
         """One writing request."""

@@ -48,10 +48,13 @@ class Models:
             model = str(answer.get("model_id") or _registered(writing.client, resource, str(answer["task_id"])))
         else:
             model = live.id
+            _admit(writing, resource, body, live)
             changes: dict[str, Json] = {key: body[key] for key in _SETTABLE}
             if live.body["is_enabled"] is not True:
                 changes["is_enabled"] = True
             writing.send("PUT", f"{ML}/models/{model}", changes)
+        if body["connector_id"] in writing.unused:
+            writing.unused.remove(body["connector_id"])
         _await_deployed(writing, resource, model)
         return model
 
@@ -67,6 +70,18 @@ class Models:
                     if time.monotonic() > deadline:
                         raise
                     time.sleep(0.2)
+
+
+def _admit(writing: Writing, resource: Resource, body: Json, live: Live) -> None:
+    """Let the guard try the connector that the model is to be pointed at; what it refuses is not left behind."""
+    if writing.guard is None or body["connector_id"] == live.body.get("connector_id"):
+        return
+    try:
+        writing.guard.admit(resource, body["connector_id"], writing.ids)
+    except ProvisionError:
+        for made in writing.unused:
+            writing.send("DELETE", f"{ML}/connectors/{made}")
+        raise
 
 
 def _mendable(wanted: Json, live: Live) -> bool:

@@ -2,9 +2,9 @@
 
 import base64
 import io
-import math
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,33 +59,51 @@ def probe(client: OpenSearch, model_id: str, spec: ConnectorSpec, *, name: str) 
         ProvisionError: no answer, or one that is no vector of the configured size, or the same vector for the text
             and the picture; names the model and the next step.
     """
-    asked: list[list[str | None]] = [[TEXT]]
+    inputs: list[Mapping[str, str]] = [{"text": TEXT}]
     if not isinstance(spec, SageMakerText):
-        asked = [[TEXT, None], [None, picture()]]
+        inputs.append({"image": picture()})
     seconds = 0.0
-    vectors: list[list[float]] = []
-    for documents in asked:
+    vectors = []
+    for given in inputs:
         begun = time.monotonic()
-        vectors.append(_vector(_predict(client, model_id, documents, name)))
+        vectors.append(embed(client, model_id, spec, name=name, **given))
         seconds = max(seconds, time.monotonic() - begun)
-        _check(vectors[-1], spec.dimension, name)
-    if len(vectors) == 2 and vectors[0] == vectors[1]:
+    if len(vectors) == 2 and np.array_equal(vectors[0], vectors[1]):
         raise ProvisionError(
             f"{name}: the endpoint gives one and the same vector for a text and for a picture",
             hint="check that the endpoint serves a model of text and pictures",
         )
-    text, *image = (np.array(vector, dtype=np.float32) for vector in vectors)
-    return Probe(text, image[0] if image else None, seconds)
+    return Probe(vectors[0], vectors[1] if len(vectors) == 2 else None, seconds)
 
 
-def _check(vector: list[float], dimension: int, name: str) -> None:
-    if len(vector) != dimension:
+def embed(
+    client: OpenSearch,
+    model_id: str,
+    spec: ConnectorSpec,
+    *,
+    name: str,
+    text: str | None = None,
+    image: str | None = None,
+) -> NDArray[np.float32]:
+    """One vector of a model, shape (dimension,), not normalised.
+
+    Args:
+        name: of the model, for messages.
+        text, image: at least one; `image` as base64, only for models of text and pictures.
+
+    Raises:
+        ProvisionError: no answer, or one that is no vector of the configured size.
+    """
+    documents = [text] if isinstance(spec, SageMakerText) else [text, image]
+    vector = _vector(_predict(client, model_id, documents, name))
+    if len(vector) != spec.dimension:
         raise ProvisionError(
-            f"{name}: the endpoint gives vectors of {len(vector)}, the configuration says {dimension}",
+            f"{name}: the endpoint gives vectors of {len(vector)}, the configuration says {spec.dimension}",
             hint="correct dimension of this connector, or the endpoint",
         )
-    if not all(math.isfinite(value) for value in vector) or not any(vector):
+    if not np.isfinite(vector).all() or not vector.any():
         raise ProvisionError(f"{name}: the endpoint gives no usable vector", hint="look at the endpoint's log")
+    return vector
 
 
 def _predict(client: OpenSearch, model_id: str, documents: list[str | None], name: str) -> Any:
@@ -105,11 +123,11 @@ def _predict(client: OpenSearch, model_id: str, documents: list[str | None], nam
         ) from None
 
 
-def _vector(answer: Any) -> list[float]:
+def _vector(answer: Any) -> NDArray[np.float32]:
     try:
-        return [float(value) for value in answer["inference_results"][0]["output"][0]["data"]]
+        return np.array([float(value) for value in answer["inference_results"][0]["output"][0]["data"]], np.float32)
     except (KeyError, IndexError, TypeError, ValueError):
-        return []
+        return np.zeros(0, np.float32)
 
 
 def picture() -> str:

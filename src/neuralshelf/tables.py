@@ -31,13 +31,13 @@ def hits_table(hits: Sequence[Hit]) -> str:
 
 def status_table(found: Mapping[str, Any]) -> str:
     """The answer of `status`, a line a part."""
-    if not found["up"]:
+    if "engine" not in found:
         return f"{found['project']} ({found['environment']}): nothing is up; start it with: ./inv up"
     engine, server, index = found["engine"], found["server"], found["index"]
     rows = [
         ("engine", engine["url"], f"OpenSearch {engine['version']}, {engine['health']}, {engine['nodes']} node(s)"),
         ("server", server["url"] or "AWS", server["health"]),
-        ("page", found["page"]["url"], ""),
+        ("page", found["page"]["url"] or "not up", ""),
         ("index", index["name"], f"{index['documents']} documents"),
         ("state", found["state"], ""),
     ]

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from neuralshelf.errors import EngineError, MissingDependencyError, NeuralshelfError
@@ -19,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from neuralshelf.cli.parser import parser
 
     words = parser().parse_args(argv)
+    warnings.filterwarnings("ignore", module=r"opensearchpy\.")  # the cluster's own deprecations are not for our users
     try:
         code = int(words.run(words))
         sys.stdout.flush()

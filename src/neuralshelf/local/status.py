@@ -15,7 +15,10 @@ FORMAT_VERSION = 1
 
 
 def status(stack: Stack, deployment: Deployment) -> dict[str, Any]:
-    """One document; a part that does not answer has `"health": "unreachable"`, and nothing is up when `up` is false."""
+    """One document; a part that does not answer has `"health": "unreachable"`.
+
+    `up` tells whether the stack of this machine is; a cluster that has an address is asked without one.
+    """
     found: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "neuralshelf": __version__,
@@ -24,14 +27,17 @@ def status(stack: Stack, deployment: Deployment) -> dict[str, Any]:
         "up": False,
     }
     running = stack.state.running()
-    if running is None:
+    cluster, models = deployment.environment.cluster, deployment.environment.runtime
+    engine_url = running.engine_url if running else cluster.url
+    if engine_url is None:
         return found
-    client = connect(deployment.environment.cluster, running.engine_url)
+    client = connect(cluster, engine_url)
+    server_url = running.server_url if running else models.url
     return found | {
-        "up": True,
-        "engine": {"url": running.engine_url, **_engine(client)},
-        "server": {"url": running.server_url, **_server(running.server_url)},
-        "page": {"url": running.page_url},
+        "up": running is not None,
+        "engine": {"url": engine_url, **_engine(client)},
+        "server": {"url": server_url, **_server(server_url)},
+        "page": {"url": running.page_url if running else None},
         "index": {"name": deployment.config.index.name, **_index(client, deployment.config.index.name)},
         "state": str(stack.folders.state),
         "cache": str(stack.folders.cache),

@@ -58,9 +58,9 @@ def destroy(words: argparse.Namespace) -> int:
     provisioner = _provisioner(words)
     found = provisioner.plan_destroy()
     _print_plan(found, as_json=words.json)
-    if words.dry_run or not found.writes:
+    if words.dry_run:
         return 0
-    if not words.yes:
+    if found.writes and not words.yes:
         _confirm(provisioner.deployment.prefix)
     carry_out(provisioner, found, verb="destroy", make=provisioner.plan_destroy)
     return 0

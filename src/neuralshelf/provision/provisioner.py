@@ -13,7 +13,7 @@ from neuralshelf.errors import InputError, StalePlanError
 from neuralshelf.provision.apply import apply
 from neuralshelf.provision.deployment import Deployment
 from neuralshelf.provision.guard import VectorGuard
-from neuralshelf.provision.lock import locked
+from neuralshelf.provision.lock import holder, locked
 from neuralshelf.provision.observe import observe
 from neuralshelf.provision.plan import FORMAT_VERSION, Action, Change, Plan, plan, plan_destroy
 from neuralshelf.resource import Kind
@@ -72,7 +72,9 @@ class Provisioner:
             ProvisionError, EngineError: as `apply.apply`.
         """
         if not shown.writes and not shown.blocked:
-            return
+            left = holder(self.client, self.deployment.prefix)
+            if left is None or not left.is_dead():  # a run killed at its very end leaves nothing but its lock
+                return
         with locked(self.client, self.deployment.prefix, verb, self.say) as lock:
             now = (make or self.plan)()
             if now.digest != shown.digest:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -177,19 +178,23 @@ class Project:
         assert right is None or done.code in right, f"{verb} {words}: exit code {done.code}\n{out}\n{err}"
         return done
 
-    def kill(self, number: int, moment: Moment, verb: str, *words: str) -> Finished:
-        """A verb that gets SIGKILL at its request `number`; its code is -9, or its own when it ends before that."""
+    def kill(self, number: int, moment: Moment, verb: str, *words: str, writes: bool = False) -> Finished:
+        """A verb that gets SIGKILL at its request (its write) `number`.
+
+        Its code is -9, or its own when it ends before that.
+        """
         self.wire.clear()
         started: list[subprocess.Popen[str]] = []
-        self.wire.at(number, moment, lambda: self._slay(started))
+        self.wire.at(number, moment, lambda: slay(started[0].pid), writes=writes)
         begun = time.monotonic()
         started.append(self.start(verb, *words))
         out, err = started[0].communicate(timeout=TIMEOUT_SECONDS)
         self.wire.before = self.wire.after = None
         return Finished(started[0].returncode, out, err, time.monotonic() - begun)
 
-    @staticmethod
-    def _slay(started: "list[subprocess.Popen[str]]") -> None:
-        os.kill(started[0].pid, signal.SIGKILL)
-        # only once it is gone may the connection be closed: it must not see an error and write more
-        os.waitid(os.P_PID, started[0].pid, os.WEXITED | os.WNOWAIT)
+
+def slay(pid: int) -> None:
+    """SIGKILL a child and return when it is gone: it must not live to see an error and write more."""
+    os.kill(pid, signal.SIGKILL)
+    with suppress(ChildProcessError):  # somebody else has waited for it already
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)

@@ -1,6 +1,7 @@
 """A proxy before the engine that writes down every request, and can kill whoever sent it at a chosen one."""
 
 import http.client
+import json
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -40,6 +41,15 @@ class Cut(Exception):
     """Raised by a hook: close the connection without an answer."""
 
 
+class Instead(Exception):
+    """Raised by a hook: answer this."""
+
+    def __init__(self, status: int, body: Any) -> None:
+        super().__init__(status)
+        self.status = status
+        self.content = json.dumps(body).encode()
+
+
 class Wire:
     """What passes between a client and the engine.
 
@@ -47,7 +57,7 @@ class Wire:
         url: where clients connect.
         requests: all since the last `clear`.
         before, after: hooks, called for a request that the engine has not seen yet, and for one that it has answered
-            while the client waits for that answer. Either may raise Cut.
+            while the client waits for that answer. Either may raise Cut or Instead.
     """
 
     def __init__(self, url: str, target: str) -> None:
@@ -69,11 +79,16 @@ class Wire:
             self.requests = []
             self.before = self.after = None
 
-    def at(self, number: int, moment: Moment, act: Callable[[], None]) -> None:
-        """Call `act` at the request of this number, before or after the engine has seen it, and give no answer."""
+    def at(self, number: int, moment: Moment, act: Callable[[], None], *, writes: bool = False) -> None:
+        """Call `act` at the request of this number, before or after the engine has seen it, and give no answer.
+
+        Args:
+            writes: count those alone that change something.
+        """
 
         def hook(request: Request) -> None:
-            if request.number == number:
+            before = self.requests[: request.number]
+            if number == (sum(r.writes for r in before) if writes else len(before)) and (request.writes or not writes):
                 act()
                 raise Cut
 
@@ -108,6 +123,8 @@ class _Handler(BaseHTTPRequestHandler):
         except Cut:
             self.close_connection = True
             return
+        except Instead as instead:
+            status, headers, content = instead.status, [("Content-Type", "application/json")], instead.content
         self.send_response(status)
         for name, value in headers:
             if name.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server"):

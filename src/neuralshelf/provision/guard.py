@@ -13,6 +13,7 @@ from neuralshelf.errors import ProvisionError
 from neuralshelf.provision.candidate import admit_candidate
 from neuralshelf.provision.deployment import Deployment
 from neuralshelf.provision.objects import OBJECTS, Scope
+from neuralshelf.provision.objects.index import documents
 from neuralshelf.provision.spaces import SAME, Space, agreement, decode, encode, measure
 from neuralshelf.resource import Kind, Resource
 
@@ -123,4 +124,4 @@ class VectorGuard:
             return 0
         name = self.deployment.config.index.physical_name
         self.client.indices.refresh(index=name)  # else the last documents are not counted
-        return int(self.client.count(index=name)["count"])
+        return documents(self.client, name)

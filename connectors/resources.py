@@ -51,7 +51,7 @@ def connector_resources(
             base_url=runtime.base_url(service),
             role_arn=runtime.role_arn,
         )
-        made.append(Resource(Kind.CONNECTOR, name, body, runtime.secrets()))
+        made.append(Resource(Kind.CONNECTOR, name, body, runtime.secrets(), lent=runtime.expires is not None))
         model = render(
             "connectors/model.json.j2",
             name=name,

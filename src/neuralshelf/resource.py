@@ -36,12 +36,14 @@ class Resource:
             once that exists.
         secrets: JSON path (dotted) -> secret value, put into the body only when it is sent. They enter the
             fingerprint as a salted hash.
+        lent: the secrets hold for a time only, and each run may get others: they stay out of the fingerprint.
     """
 
     kind: Kind
     name: str
     body: Mapping[str, Json]
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    lent: bool = False
 
     @property
     def address(self) -> str:
@@ -56,7 +58,8 @@ class Resource:
     @property
     def fingerprint(self) -> str:
         """16 hex digits over kind, name, body and secrets."""
-        secrets = {path: _digest(f"{self.address}\0{path}\0{value}") for path, value in self.secrets.items()}
+        shown = {path: "" if self.lent else value for path, value in self.secrets.items()}
+        secrets = {path: _digest(f"{self.address}\0{path}\0{value}") for path, value in shown.items()}
         text = json.dumps([self.kind, self.name, self.body, secrets], sort_keys=True, separators=(",", ":"))
         return _digest(text)[:16]
 

@@ -1,0 +1,143 @@
+"""New credentials, another endpoint URL or other client settings for live connectors, without an interruption.
+
+It is an apply that looks at connectors and models alone: a new connector, tried by a throw-away model, then the models
+are pointed at it, and the old one goes when no node uses it any more. Pipelines and indexes never notice.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from neuralshelf.connectors.runtime import Runtime
+from neuralshelf.errors import ProvisionError
+from neuralshelf.provision.deployment import Deployment
+from neuralshelf.provision.live import Observed
+from neuralshelf.provision.observe import observe
+from neuralshelf.provision.plan import Action, Change, Plan, plan
+from neuralshelf.provision.provisioner import Provisioner
+from neuralshelf.resource import Kind
+
+# The cluster's settings name the hosts that connectors may call; an endpoint that moves may need another.
+KINDS = (Kind.SETTINGS, Kind.CONNECTOR, Kind.MODEL)
+
+# What a model in use can have changed; for anything else it would have to be made anew.
+_IN_PLACE = ("connector_id", "(made from)", "name", "description", "model_state", "is_enabled")
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """What a rotation did.
+
+    Attributes:
+        connectors: addresses of those that were replaced; none when everything was up to date.
+        models: addresses of those that were pointed at them.
+        seconds: how long it took.
+        expires: end of the credentials that are in force now; None when they last, or nobody says.
+    """
+
+    connectors: tuple[str, ...]
+    models: tuple[str, ...]
+    seconds: float
+    expires: datetime | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "format_version": 1,
+            "connectors": list(self.connectors),
+            "models": list(self.models),
+            "seconds": round(self.seconds, 3),
+            "expires": self.expires.isoformat() if self.expires else None,
+        }
+
+
+def plan_rotation(client: OpenSearch, deployment: Deployment, runtime: Runtime) -> Plan:
+    """What `rotate` would do now. Sends no write.
+
+    Raises:
+        ProvisionError: the deployment has not been applied, or a model was edited so that it can't be kept.
+    """
+    desired = deployment.resources(runtime)
+    observed = observe(client, desired, prefix=deployment.prefix)
+    if runtime.expires is not None:
+        observed = _outdated(observed, deployment)
+    found = plan(desired, observed, prefix=deployment.prefix, kinds=KINDS)
+    changes = tuple(c for c in found.changes if c.action is not Action.DELETE or c.live in observed.twins)
+    for change in changes:
+        _refuse_interruption(change)
+    return replace(found, changes=changes)
+
+
+def rotate(
+    client: OpenSearch,
+    deployment: Deployment,
+    runtime: Runtime,
+    *,
+    say: Callable[[str], None] = lambda _: None,
+    tell: Callable[[Change], None] = lambda _: None,
+) -> Rotation:
+    """Bring `runtime` into the live connectors; nothing is written when they have it already.
+
+    Credentials that were lent for a time are always written, since no other run can have been given the same ones.
+    When this returns, no node uses the old ones for a new call.
+
+    Args:
+        say: gets lines for people.
+        tell: called after each finished change.
+
+    Raises:
+        LockedError: somebody else is writing.
+        ProvisionError: not applied yet, or a new connector does not answer, or in another vector space. Its model
+            goes on with the old one.
+        EngineError: the cluster does not answer.
+    """
+    begun = time.monotonic()
+
+    def make() -> Plan:
+        return plan_rotation(client, deployment, runtime)
+
+    done: list[Change] = []
+
+    def note(change: Change) -> None:
+        done.append(change)
+        tell(change)
+
+    made = Provisioner(client, deployment, runtime, say)
+    made.apply(make(), verb="rotate", make=make, show=lambda _: None, tell=note)
+    return Rotation(
+        connectors=tuple(c.address for c in done if c.action is Action.REPLACE),
+        models=tuple(c.address for c in done if c.action is Action.UPDATE and c.address.startswith(Kind.MODEL)),
+        seconds=time.monotonic() - begun,
+        expires=runtime.expires,
+    )
+
+
+def _outdated(observed: Observed, deployment: Deployment) -> Observed:
+    """As if the connectors were made from something else: what was lent for a time leaves no fingerprint."""
+    begin = f"{Kind.CONNECTOR}/{deployment.generation}-"
+    live = {
+        address: replace(found, marker=replace(found.marker, fingerprint=""))
+        if found.marker and address.startswith(begin)
+        else found
+        for address, found in observed.live.items()
+    }
+    return replace(observed, live=live)
+
+
+def _refuse_interruption(change: Change) -> None:
+    """Raises ProvisionError for what a rotation can't do while requests go on."""
+    if change.action is Action.CREATE:
+        raise ProvisionError(
+            f"{change.address} does not exist, so there is nothing to rotate", hint="neuralshelf apply"
+        )
+    if change.action is Action.UPDATE and change.address.startswith(Kind.MODEL):
+        edited = [d for d in change.differences if d.path not in _IN_PLACE]
+        if edited:
+            raise ProvisionError(
+                f"{change.address} was edited by hand: {'; '.join(map(str, edited[:3]))}",
+                hint="neuralshelf apply mends it, which interrupts it for a moment; then rotate",
+            )

@@ -1,11 +1,19 @@
 """The plan: what is made, what is left alone, what is re-pointed."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import pytest
+
+from neuralshelf.errors import InputError, StalePlanError
 from neuralshelf.provision.live import Live, Observed
 from neuralshelf.provision.marker import Marker
 from neuralshelf.provision.plan import Action, Plan, plan
+from neuralshelf.provision.provisioner import check_saved, drift, save
 from neuralshelf.resource import Kind, Resource, ids_in, ref, references, resolve
+from neuralshelf.tables import plan_text
 
 
 def deployment(url: str = "http://a", secret: str = "s") -> list[Resource]:
@@ -99,3 +107,138 @@ def test_a_marker_survives_the_description_it_stands_in() -> None:
     assert Marker.find(f"Embeds texts. {marker}") == marker
     assert Marker.find("somebody's own") is None
     assert set(str(marker)) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .,!?():@-_'/\"")
+
+
+def gone(kind: Kind, name: str, prefix: str = "p") -> Live:
+    return Live(kind, name, f"id-of-{name}", Marker(prefix, f"{kind}/{name}", "0" * 16), {})
+
+
+def test_a_hand_edit_is_one_path_and_counts_as_drift_while_a_changed_configuration_does_not() -> None:
+    live = observed(deployment())
+    pipeline = live["ingest-pipeline/p-ingest"]
+    live[pipeline.address] = replace(pipeline, body={**pipeline.body, "version": 3})
+    (change,) = drift(planned(deployment(), live))
+    assert [str(d) for d in change.differences] == ["version: 3 → absent"]
+    assert drift(planned(deployment("http://b"), observed(deployment("http://a")))) == []
+
+
+def test_a_deleted_object_is_drift_but_an_empty_cluster_is_not() -> None:
+    live = observed(deployment())
+    del live["ingest-pipeline/p-ingest"]
+    assert [change.address for change in drift(planned(deployment(), live))] == ["ingest-pipeline/p-ingest"]
+    assert drift(planned(deployment(), {})) == []
+
+
+def test_an_object_of_ours_that_is_wanted_no_more_goes_last() -> None:
+    live = observed(deployment()) | {"connector/p-old": gone(Kind.CONNECTOR, "p-old")}
+    last = planned(deployment(), live).changes[-1]
+    assert (last.action, last.address) == (Action.DELETE, "connector/p-old")
+
+
+def test_an_index_and_the_objects_of_another_generation_are_left_alone() -> None:
+    live = observed(deployment())
+    for other in (gone(Kind.INDEX, "products-1"), gone(Kind.MODEL, "p-v1-text-ingest")):
+        live[other.address] = other
+    assert planned(deployment(), live).writes == ()
+
+
+def test_a_twin_left_by_an_interrupted_change_goes() -> None:
+    twin = replace(gone(Kind.CONNECTOR, "p-text"), id="C0")
+    found = plan(deployment(), Observed("3.6.0", observed(deployment()), (twin,)), prefix="p")
+    assert [(c.action, c.live.id) for c in found.writes if c.live] == [(Action.DELETE, "C0")]
+
+
+def test_a_namesake_that_is_not_ours_blocks_until_it_is_adopted() -> None:
+    live = observed(deployment())
+    live["ingest-pipeline/p-ingest"] = replace(live["ingest-pipeline/p-ingest"], marker=None)
+    assert [change.note for change in planned(deployment(), live).blocked] == [
+        "carries no marker of neuralshelf; apply --adopt takes it over"
+    ]
+    adopted = plan(deployment(), Observed("3.6.0", live), prefix="p", adopt=True)
+    assert [str(change.action) for change in adopted.writes] == ["update"]
+
+
+def test_a_namesake_of_another_deployment_is_never_adopted() -> None:
+    live = observed(deployment())
+    pipeline = live["ingest-pipeline/p-ingest"]
+    live[pipeline.address] = replace(pipeline, marker=Marker("q", pipeline.address, "0" * 16))
+    found = plan(deployment(), Observed("3.6.0", live), prefix="p", adopt=True)
+    assert [change.note for change in found.blocked] == ["belongs to q; choose another name"]
+
+
+INDEX = Resource(
+    Kind.INDEX,
+    "products-1",
+    {
+        "settings": {"index.knn": True, "index.number_of_replicas": 0},
+        "mappings": {"properties": {"v": {"type": "knn_vector", "dimension": 4}, "t": {"type": "text"}}},
+        "aliases": {"products": {}},
+    },
+)
+LIVE_INDEX = {
+    "settings": {"index.knn": "true", "index.number_of_replicas": "0"},
+    "mappings": {"properties": {"v": {"type": "knn_vector", "dimension": 4}, "t": {"type": "text"}}},
+    "aliases": {"products": {}},
+}
+
+
+def index_plan(body: dict[str, Any], holders: dict[str, int] | None = None, fingerprint: str = "") -> Plan:
+    marker = Marker("p", INDEX.address, fingerprint or INDEX.fingerprint)
+    live = {INDEX.address: Live(Kind.INDEX, "products-1", "products-1", marker, body)}
+    template = Resource(Kind.SEARCH_TEMPLATE, "product-search", {"script": {"lang": "mustache", "source": "{}"}})
+    observed = Observed("3.6.0", live, (), {"products": {"products-1": 3} if holders is None else holders})
+    return plan([INDEX, template], observed, prefix="p")
+
+
+def test_settings_and_aliases_of_an_index_are_mended_in_place() -> None:
+    (change, _) = index_plan(LIVE_INDEX | {"aliases": {}, "settings": {"index.knn": "true"}}).writes
+    assert change.action is Action.UPDATE
+    assert {d.path for d in change.differences} == {"aliases.products", "settings.index.number_of_replicas"}
+
+
+def test_another_dimension_or_field_type_is_never_tried_in_place() -> None:
+    for properties in (
+        {"v": {"type": "knn_vector", "dimension": 8}, "t": {"type": "text"}},
+        {"v": {"type": "knn_vector", "dimension": 4}, "t": {"type": "keyword"}},
+    ):
+        (change,) = index_plan(LIVE_INDEX | {"mappings": {"properties": properties}}).blocked
+        assert "raise index.version, then neuralshelf migrate" in change.note
+
+
+def test_a_field_too_many_is_drift_but_nothing_that_apply_could_mend() -> None:
+    properties = {**LIVE_INDEX["mappings"]["properties"], "x": {"type": "long"}}
+    found = index_plan(LIVE_INDEX | {"mappings": {"properties": properties}})
+    assert [change.address for change in found.writes] == ["search-template/product-search"]
+    assert [d.path for change in drift(found) for d in change.differences] == ["mappings.properties.x"]
+
+
+def test_the_alias_and_the_templates_stay_with_an_index_that_holds_documents() -> None:
+    unsearched = LIVE_INDEX | {"aliases": {}}
+    found = index_plan(unsearched, {"products-0": 7}, replace(INDEX, body={**INDEX.body, "aliases": {}}).fingerprint)
+    assert found.writes == ()
+    assert found.notes == ("products stays on products-0 (7 documents); neuralshelf migrate moves it to products-1",)
+
+
+def test_the_alias_leaves_an_index_without_documents() -> None:
+    found = index_plan(LIVE_INDEX | {"aliases": {}}, {"products-0": 0})
+    assert "index/products-1" in [change.address for change in found.writes]
+
+
+def test_a_plan_is_the_same_only_while_cluster_and_configuration_are(tmp_path: Path) -> None:
+    first = planned(deployment(), observed(deployment()))
+    save(first, tmp_path / "plan.json")
+    check_saved(tmp_path / "plan.json", planned(deployment(), observed(deployment())))
+    edited = observed(deployment())
+    edited["model/p-text"] = replace(edited["model/p-text"], id="M2")
+    for now in (planned(deployment(), edited), planned(deployment("http://b"), observed(deployment()))):
+        with pytest.raises(StalePlanError, match="no longer holds"):
+            check_saved(tmp_path / "plan.json", now)
+    (tmp_path / "plan.json").write_text("{}")
+    with pytest.raises(InputError, match="no saved plan"):
+        check_saved(tmp_path / "plan.json", first)
+
+
+def test_the_secret_is_in_no_plan() -> None:
+    found = planned(deployment(secret="hunter2"), observed(deployment(secret="other")))
+    assert found.writes
+    assert "hunter2" not in json.dumps(found.as_dict()) + repr(found) + plan_text(found)

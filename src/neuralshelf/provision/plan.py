@@ -16,6 +16,8 @@ from neuralshelf.provision.objects.index import FIXED
 from neuralshelf.resource import Kind, Resource
 
 FORMAT_VERSION = 1
+NEW_ID = "new id of "
+"""In the place of an id that is not known before the object is made."""
 _ORDER = list(Kind)
 _OF_A_GENERATION = (Kind.CONNECTOR, Kind.MODEL, Kind.INGEST_PIPELINE, Kind.SEARCH_PIPELINE)
 
@@ -137,7 +139,7 @@ def plan(
             Kind.MODEL,
             Kind.MODEL_GROUP,
         ):
-            ids[resource.address] = f"(new id of {resource.address})"
+            ids[resource.address] = _new_id(resource.address)
         if resource.kind in kinds:
             changes.append(change)
     changes += [Change(Action.DELETE, None, live, note=why) for live, why in _gone(desired, observed, prefix, kinds)]
@@ -152,7 +154,7 @@ def plan_destroy(observed: Observed, *, prefix: str) -> Plan:
 
 
 def _change(resource: Resource, live: Live | None, ids: Mapping[str, str], prefix: str, *, adopt: bool) -> Change:
-    known = {address: ids.get(address, f"(new id of {address})") for address in resource.depends_on}
+    known = {address: ids.get(address, _new_id(address)) for address in resource.depends_on}
     if live is None:
         return Change(Action.CREATE, resource)
     wanted = OBJECTS[resource.kind].wanted(resource, known)
@@ -220,6 +222,10 @@ def _gone(
             found.append((live, "no longer in the configuration"))
     found = [(live, why) for live, why in found if live.kind in kinds]
     return sorted(found, key=lambda item: (-_ORDER.index(item[0].kind), item[0].name, item[0].id))
+
+
+def _new_id(address: str) -> str:
+    return f"({NEW_ID}{address})"
 
 
 def _generation(prefix: str, name: str) -> re.Match[str] | None:

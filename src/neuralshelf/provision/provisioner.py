@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from neuralshelf.provision.deployment import Deployment
 from neuralshelf.provision.guard import VectorGuard
 from neuralshelf.provision.lock import holder, locked
 from neuralshelf.provision.observe import observe
-from neuralshelf.provision.plan import FORMAT_VERSION, Action, Change, Plan, plan, plan_destroy
+from neuralshelf.provision.plan import FORMAT_VERSION, NEW_ID, Action, Change, Plan, plan, plan_destroy
 from neuralshelf.resource import Kind
 
 Show = Callable[[Plan], None]
@@ -95,10 +95,12 @@ def drift(found: Plan) -> list[Change]:
         return []
     edited = []
     for change in found.changes:
-        same = change.live is not None and change.resource is not None
-        made_from_this = same and change.live.fingerprint in (None, change.resource.fingerprint)  # type: ignore[union-attr]
-        if change.action is Action.CREATE or (made_from_this and change.differences):
+        # that an object uses another one which is to be made anew is no edit of its own
+        own = tuple(d for d in change.differences if NEW_ID not in (d.wanted or ""))
+        if change.action is Action.CREATE:
             edited.append(change)
+        elif change.live and change.resource and change.live.fingerprint in (None, change.resource.fingerprint) and own:
+            edited.append(replace(change, differences=own))
     return edited
 
 

@@ -175,7 +175,7 @@ INDEX = Resource(
         "aliases": {"products": {}},
     },
 )
-LIVE_INDEX = {
+LIVE_INDEX: dict[str, Any] = {
     "settings": {"index.knn": "true", "index.number_of_replicas": "0"},
     "mappings": {"properties": {"v": {"type": "knn_vector", "dimension": 4}, "t": {"type": "text"}}},
     "aliases": {"products": {}},

@@ -1,0 +1,347 @@
+"""Doctor on a real engine and a real model server: each seeded fault is named, a healthy deployment has none."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from opensearchpy import OpenSearch
+from pydantic import SecretStr
+
+from neuralshelf.client import connect
+from neuralshelf.connectors.runtime import Runtime
+from neuralshelf.engine import Engine
+from neuralshelf.model_packages.encoder import Sample
+from neuralshelf.model_packages.server.endpoints import CLIP_ENDPOINT, TEXT_ENDPOINT
+from neuralshelf.model_packages.server.limits import Limits
+from neuralshelf.model_packages.server.sigv4 import Credential
+from neuralshelf.provision.deployment import Deployment
+from neuralshelf.provision.doctor import Diagnosis, diagnose
+from neuralshelf.provision.lock import locked
+from neuralshelf.provision.provisioner import Provisioner
+from neuralshelf.settings import ClusterConfig
+from tests.engine.conftest import ServedModels, ToyEncoder
+from tests.engine.provision.conftest import project_in_a_folder
+from tests.engine.provision.deployment import FULL
+from tests.engine.provision.gate import Behaviour, Gate, answer, forward, served
+from tests.engine.provision.wire import wire_to
+
+KEY, SECRET, TOKEN = "AKIADOCTOR0000000000", "a-secret-of-the-doctor", "a-token"
+ML = "/_plugins/_ml"
+RIGHT: Mapping[str, Credential] = {KEY: Credential(SECRET, TOKEN)}
+
+
+@dataclass
+class Clinic:
+    """A deployment that works until a test breaks it. Whatever a test breaks it mends."""
+
+    client: OpenSearch
+    deployment: Deployment
+    runtime: Runtime
+    gate: Gate
+    cluster: ClusterConfig
+
+    def diagnose(self, **changes: Any) -> Diagnosis:
+        """By default of the deployment as it was applied."""
+        found = replace(self, **changes)
+        return diagnose(found.cluster, found.client, found.deployment, found.runtime)
+
+    def codes(self, **changes: Any) -> list[str]:
+        """What doctor names."""
+        return [finding.code for finding in self.diagnose(**changes).findings]
+
+    def apply(self) -> None:
+        """Make the cluster as configured."""
+        provisioner = Provisioner(self.client, self.deployment, self.runtime)
+        provisioner.apply(provisioner.plan())
+
+    @property
+    def index(self) -> str:
+        """Behind the alias."""
+        return self.deployment.config.index.physical_name
+
+    @property
+    def pipeline(self) -> str:
+        """Beginning of the names of both pipelines."""
+        return f"{self.deployment.generation}-{self.deployment.config.index.name}"
+
+    def model(self, logical: str, role: str) -> str:
+        """Id of a model."""
+        query = {"query": {"term": {"name.keyword": f"{self.deployment.generation}-{logical}-{role}"}}}
+        hits = self.client.transport.perform_request("POST", f"{ML}/models/_search", body=query)["hits"]["hits"]
+        return str(hits[0]["_id"])
+
+    @contextmanager
+    def setting(self, key: str, value: Any, kind: str = "persistent") -> Iterator[None]:
+        """Inside the `with` a cluster setting is another."""
+        before = self.client.cluster.get_settings(flat_settings=True)[kind].get(key)
+        self.client.cluster.put_settings(body={kind: {key: value}})
+        try:
+            yield
+        finally:
+            self.client.cluster.put_settings(body={kind: {key: before}})
+
+    @contextmanager
+    def index_setting(self, key: str, value: Any, mended: Any = None) -> Iterator[None]:
+        """Inside the `with` a setting of the index is another."""
+        self.client.indices.put_settings(index=self.index, body={key: value})
+        try:
+            yield
+        finally:
+            self.client.indices.put_settings(index=self.index, body={key: mended})
+
+    @contextmanager
+    def red(self, index: str) -> Iterator[None]:
+        """Inside the `with` the shard of an index is allocated nowhere."""
+        enable = "cluster.routing.allocation.enable"
+        node = next(iter(self.client.nodes.info()["nodes"].values()))["name"]
+        cancel = {"cancel": {"index": index, "shard": 0, "node": node, "allow_primary": True}}
+        try:
+            with self.setting(enable, "none", "transient"):
+                self.client.cluster.reroute(body={"commands": [cancel]})
+                yield
+        finally:
+            self.client.cluster.reroute(retry_failed=True)
+            self.client.cluster.health(index=index, wait_for_status="yellow", timeout=30)
+
+
+@dataclass
+class _Other(ToyEncoder):
+    """Another model with vectors of the same length."""
+
+    def encode(self, samples: Sequence[Sample], dimension: int) -> NDArray[np.float32]:
+        return np.roll(super().encode(samples, dimension), 7, axis=1)
+
+
+@pytest.fixture(scope="module")
+def clinic(engine: Engine, client: OpenSearch) -> Iterator[Clinic]:
+    """A full deployment, applied; its models answer through a gate."""
+    with ExitStack() as stack:
+        gate = Gate(forward(stack.enter_context(served(RIGHT))))
+        stack.callback(gate.close)
+        models = ServedModels(gate.url, gate.url, "us-east-1", KEY, SECRET, None, None)
+        wire = stack.enter_context(wire_to(engine.url))
+        project = stack.enter_context(project_in_a_folder(client, wire, models, FULL))
+        runtime = replace(project.runtime(), session_token=SecretStr(TOKEN))
+        cluster = ClusterConfig(provider="url", url=engine.url)
+        made = Clinic(client, project.deployment(), runtime, gate, cluster)
+        made.apply()
+        yield made
+
+
+def test_a_healthy_deployment_has_no_findings(clinic: Clinic) -> None:
+    begun = time.monotonic()
+    found = clinic.diagnose()
+    assert found.findings == ()
+    assert found.healthy
+    assert found.unchecked == ()
+    assert len(found.checks) == 12
+    assert time.monotonic() - begun < 5
+
+
+Seed = Callable[[Clinic], Any]
+
+
+def _served(credentials: Mapping[str, Credential] = RIGHT, *, endpoint: str = "", **options: Any) -> Seed:
+    """Another model server answers, for all endpoints or for one."""
+
+    @contextmanager
+    def seeded(clinic: Clinic) -> Iterator[None]:
+        with served(credentials, **options) as port, clinic.gate.behaving(forward(port), endpoint):
+            yield
+
+    return seeded
+
+
+def _answered(status: int, body: bytes, *, endpoint: str = TEXT_ENDPOINT, **headers: str) -> Seed:
+    """An endpoint answers the same to everybody."""
+    return lambda clinic: clinic.gate.behaving(answer(status, body, **headers), endpoint)
+
+
+@contextmanager
+def _undeployed(clinic: Clinic) -> Iterator[None]:
+    model = clinic.model("text", "search")
+    clinic.client.transport.perform_request("POST", f"{ML}/models/{model}/_undeploy")
+    yield
+    clinic.client.transport.perform_request("POST", f"{ML}/models/{model}/_deploy")
+    _await(lambda: clinic.codes() == [])
+
+
+@contextmanager
+def _disabled(clinic: Clinic) -> Iterator[None]:
+    path = f"{ML}/models/{clinic.model('picture', 'search')}"
+    clinic.client.transport.perform_request("PUT", path, body={"is_enabled": False})
+    yield
+    clinic.client.transport.perform_request("PUT", path, body={"is_enabled": True})
+
+
+@contextmanager
+def _pipeline_gone(clinic: Clinic, kind: str) -> Iterator[None]:
+    clinic.client.transport.perform_request("DELETE", f"/{kind}/pipeline/{clinic.pipeline}-{kind.strip('_')}")
+    yield
+    clinic.apply()
+
+
+@contextmanager
+def _search_pipeline(clinic: Clinic, **changes: Any) -> Iterator[None]:
+    """Another body of the search pipeline: keys changed, those of None left out."""
+    path = f"/_search/pipeline/{clinic.pipeline}-search"
+    body = next(iter(clinic.client.transport.perform_request("GET", path).values()))
+    changed = {key: value for key, value in {**body, **changes}.items() if value is not None}
+    clinic.client.transport.perform_request("PUT", path, body=changed)
+    yield
+    clinic.client.transport.perform_request("PUT", path, body=body)
+
+
+@contextmanager
+def _aliases(clinic: Clinic, add: str | None = None, *, remove: bool = False) -> Iterator[None]:
+    """The alias on one more index, or on none."""
+    alias = clinic.deployment.config.index.name
+    ours = {"index": clinic.index, "alias": alias}
+    if add is not None:
+        clinic.client.indices.create(index=add, body={"settings": {"number_of_replicas": 0}, "aliases": {alias: {}}})
+    if remove:
+        clinic.client.indices.update_aliases(body={"actions": [{"remove": ours}]})
+    yield
+    if add is not None:
+        clinic.client.indices.delete(index=add)
+    clinic.client.indices.update_aliases(body={"actions": [{"add": ours}]})
+
+
+@contextmanager
+def _taken(clinic: Clinic) -> Iterator[None]:
+    """Somebody's document made an index where the alias should be."""
+    alias = clinic.deployment.config.index.name
+    ours = {"index": clinic.index, "alias": alias}
+    clinic.client.indices.update_aliases(body={"actions": [{"remove": ours}]})
+    clinic.client.indices.create(index=alias, body={"settings": {"number_of_replicas": 0}})
+    yield
+    clinic.client.indices.delete(index=alias)
+    clinic.client.indices.update_aliases(body={"actions": [{"add": ours}]})
+
+
+@contextmanager
+def _locked(clinic: Clinic) -> Iterator[None]:
+    with locked(clinic.client, clinic.deployment.prefix, "migrate"):
+        yield
+
+
+def _await(condition: Callable[[], bool], seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+_PRE = "plugins.ml_commons."
+_BLOCK = "index.blocks.read_only_allow_delete"
+_DENIED = b'{"Message":"User: u is not authorized to perform: sagemaker:InvokeEndpoint on resource: r"}'
+_HOUR, _MINUTE = timedelta(hours=1), timedelta(minutes=1)
+
+SEEDS: Mapping[str, tuple[str, Seed, str]] = {
+    # models and their endpoints
+    "endpoint closed": ("endpoint-down", lambda c: c.gate.closed(), "start the endpoint"),
+    "other secret": ("wrong-secret", _served({KEY: Credential("other", TOKEN)}), "runtime.secret_key"),
+    "other access key": ("credentials-unknown", _served({"AKIAOTHER": Credential(SECRET)}), "runtime.access_key"),
+    "expired token": (
+        "credentials-expired",
+        _served({KEY: Credential(SECRET, TOKEN, datetime.now(UTC) - _MINUTE)}),
+        "rotate --watch",
+    ),
+    "slow clock": ("clock-skew", _served(clock=lambda: datetime.now(UTC) + _HOUR), "NTP"),
+    "fast clock": ("clock-skew", _served(clock=lambda: datetime.now(UTC) - _HOUR), "NTP"),
+    "throttled": ("endpoint-throttled", _served(limits=Limits(max_buffered=1), endpoint=CLIP_ENDPOINT), "quota"),
+    "denied": ("access-denied", _answered(403, _DENIED, x_amzn_ErrorType="AccessDeniedException"), "InvokeEndpoint"),
+    "no endpoint": ("endpoint-unknown", _answered(400, b'{"Message":"Endpoint x of account 1 not found."}'), "region"),
+    "not there": ("endpoint-unknown", _answered(404, b"<html>Not Found</html>"), "region"),
+    "failing": ("endpoint-failing", _answered(500, b'{"Message":"out of memory"}'), "log of the endpoint"),
+    "web page": ("answer-not-a-vector", _answered(200, b"<html>Welcome</html>"), "kind of model"),
+    "cut answer": ("answer-not-a-vector", _answered(200, b"[[0.1,"), "kind of model"),
+    "nothing": ("answer-not-a-vector", _answered(200, b""), "kind of model"),
+    "cut picture": (
+        "answer-not-a-vector",
+        _answered(200, b'{"vector":[1]}', endpoint=CLIP_ENDPOINT),
+        "kind of model",
+    ),
+    "other length": ("dimension-mismatch", _answered(200, b"[[1,2,3]]"), "dimension of the connector"),
+    "zeros": ("answer-not-a-vector", _answered(200, str([[0] * 384]).encode()), "kind of model"),
+    "other model": ("vector-space-mismatch", _served(text=_Other()), "neuralshelf migrate"),
+    # the cluster
+    "private addresses": (
+        "private-address-refused",
+        lambda c: c.setting(f"{_PRE}connector.private_ip_enabled", False),
+        "set it",
+    ),
+    "trust": (
+        "endpoint-not-trusted",
+        lambda c: c.setting(f"{_PRE}trusted_connector_endpoints_regex", ["^https://example\\.com/.*$"]),
+        "keep the AWS patterns",
+    ),
+    "roles": (
+        "no-node-for-models",
+        lambda c: c.setting(f"{_PRE}task_dispatcher.eligible_node_role.remote_model", ["ml"]),
+        "[data, ml]",
+    ),
+    "remote models off": (
+        "remote-models-disabled",
+        lambda c: c.setting(f"{_PRE}remote_inference.enabled", False),
+        "set it to true",
+    ),
+    "cluster blocked": ("cluster-read-only", lambda c: c.setting("cluster.blocks.create_index", True), "disk space"),
+    "red system index": ("system-index-red", lambda c: c.red(".plugins-ml-model"), "allocation/explain"),
+    "breaker": ("memory-breaker-open", lambda c: c.setting("indices.breaker.total.limit", "1%"), "heap"),
+    "undeployed": ("model-not-deployed", _undeployed, "_deploy"),
+    "disabled": ("model-disabled", _disabled, '{"is_enabled": true}'),
+    # the index
+    "red index": ("index-red", lambda c: c.red(c.index), "allocation/explain"),
+    "flood stage": ("index-read-only", lambda c: c.index_setting(_BLOCK, True), "disk space"),
+    "ingest pipeline deleted": ("pipeline-missing", lambda c: _pipeline_gone(c, "_ingest"), "neuralshelf apply"),
+    "search pipeline deleted": ("pipeline-missing", lambda c: _pipeline_gone(c, "_search"), "neuralshelf apply"),
+    "no ingest pipeline": (
+        "ingest-without-pipeline",
+        lambda c: c.index_setting("index.default_pipeline", "_none", f"{c.pipeline}-ingest"),
+        "ingest again",
+    ),
+    "no search pipeline": (
+        "search-without-normalisation",
+        lambda c: c.index_setting("index.search.default_pipeline", "_none", f"{c.pipeline}-search"),
+        "neuralshelf apply",
+    ),
+    "no normalisation": (
+        "search-without-normalisation",
+        lambda c: _search_pipeline(c, phase_results_processors=None),
+        "neuralshelf apply",
+    ),
+    "unknown model": (
+        "pipeline-model-missing",
+        lambda c: _search_pipeline(c, request_processors=[{"neural_query_enricher": {"default_model_id": "gone"}}]),
+        "neuralshelf apply",
+    ),
+    "no alias": ("alias-missing", lambda c: _aliases(c, remove=True), "neuralshelf apply"),
+    "two indexes": ("alias-on-many", lambda c: _aliases(c, add="doctor-other"), "POST _aliases"),
+    "index for alias": ("alias-taken-by-index", _taken, "_reindex"),
+    # the deployment
+    "locked": ("locked", _locked, "neuralshelf unlock"),
+    "edited": ("unapplied-changes", lambda c: _search_pipeline(c, description="mine"), "neuralshelf plan"),
+}
+
+
+@pytest.mark.parametrize("case", SEEDS)
+def test_a_seeded_fault_is_named_alone_and_with_its_remedy(clinic: Clinic, case: str) -> None:
+    code, seed, remedy = SEEDS[case]
+    begun = time.monotonic()
+    with seed(clinic):
+        found = clinic.diagnose()
+    assert [finding.code for finding in found.findings] == [code], str(found.as_dict())[:1500]
+    assert remedy in found.findings[0].remedy
+    assert SECRET not in str(found.as_dict())
+    print(case, round(time.monotonic() - begun, 1), found.findings[0])
+
+
+def test_after_all_that_the_deployment_is_healthy(clinic: Clinic) -> None:
+    assert clinic.codes() == []

@@ -1,7 +1,7 @@
 """Parts of the suite that need a program of their own are skipped with the reason, unless they are required.
 
-`NEURALSHELF_REQUIRE=browser,container` turns a skip of such a part into a failure: continuous integration sets it, so
-that nothing there is passed over in silence.
+`NEURALSHELF_REQUIRE=browser,container,security` turns a skip of such a part into a failure: continuous integration sets
+it, so that nothing there is passed over in silence.
 """
 
 import os
@@ -9,7 +9,7 @@ from collections.abc import Generator
 
 import pytest
 
-PARTS = ("browser", "container")
+PARTS = ("browser", "container", "security")
 
 
 @pytest.hookimpl(wrapper=True)

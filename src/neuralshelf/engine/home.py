@@ -82,7 +82,7 @@ class HomeCache:
         require_space(self.folder, missing + self.release.unpacked, "OpenSearch")
         files = [self._fetch(artifact, progress) for artifact in self._zips]
         total = sum(artifact.size for artifact in self._zips)
-        with _whole(home) as unfinished:
+        with whole(home) as unfinished:
             done = 0
             for file, artifact in zip(files, self._zips, strict=True):
                 progress("engine: unpack", done, total)
@@ -95,9 +95,9 @@ class HomeCache:
 
     def _add_icu(self, plain: Path, home: Path, progress: Progress) -> None:
         classes, announcement = (self._fetch(artifact, progress) for artifact in self.release.icu)
-        with _whole(home) as unfinished:
+        with whole(home) as unfinished:
             # Hard links: the same bytes twice, without the space.
-            shutil.copytree(plain, unfinished, copy_function=_link, dirs_exist_ok=True)
+            shutil.copytree(plain, unfinished, copy_function=link, dirs_exist_ok=True)
             shutil.copyfile(classes, unfinished / "lib" / classes.name)
             keep_only_breaks(announcement, unfinished / "lib" / announcement.name)
 
@@ -143,7 +143,7 @@ def keep_only_breaks(jar: Path, target: Path) -> None:
 
 
 @contextmanager
-def _whole(home: Path) -> Iterator[Path]:
+def whole(home: Path) -> Iterator[Path]:
     """A folder to fill that becomes `home` at once when it is finished, and vanishes when it is not."""
     with tempfile.TemporaryDirectory(dir=home.parent, prefix=".home-", ignore_cleanup_errors=True) as private:
         unfinished = Path(private) / "home"
@@ -154,7 +154,8 @@ def _whole(home: Path) -> Iterator[Path]:
         unfinished.rename(home)
 
 
-def _link(source: str, target: str) -> None:
+def link(source: str, target: str) -> None:
+    """A hard link, else a copy."""
     try:
         os.link(source, target)
     except OSError:

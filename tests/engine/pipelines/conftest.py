@@ -154,6 +154,12 @@ def open_shop(client: OpenSearch, serve_models: Callable[[], Any]) -> OpenShop:
     return opened
 
 
+@pytest.fixture(scope="session")
+def combination() -> str:
+    """How the joint shop joins its legs."""
+    return "rrf"
+
+
 SHOP: Mapping[str, Any] = {
     "project": "pipes",
     "connectors": {

@@ -144,7 +144,7 @@ def test_updates_in_a_row_without_a_refresh_keep_the_vectors(empty_shop: Any) ->
 
 
 @pytest.fixture(scope="session")
-def joint_shop(open_shop: Any) -> Any:
+def joint_shop(open_shop: Any, combination: str) -> Any:
     """A shop with one vector of text and picture together, by Titan's contract."""
     return open_shop(
         {
@@ -159,7 +159,7 @@ def joint_shop(open_shop: Any) -> Any:
                 "template": "joint-search",
                 "keyword": ["title"],
                 "weights": {"keyword": 0.5, "joint_vector": 0.5},
-                "combination": "rrf",
+                "combination": combination,
             },
         }
     )
@@ -187,7 +187,7 @@ def test_a_joint_vector_is_never_remade_without_its_picture(joint_shop: Any) -> 
     assert joint_shop.source("u")["joint_vector_of"] == "text"
 
 
-def test_a_joint_shop_finds_by_text_and_by_picture_with_ranks(joint_shop: Any) -> None:
+def test_a_joint_shop_finds_by_text_and_by_picture(joint_shop: Any) -> None:
     joint_shop.index_all({"a": {"title": "one violin", "image": DOT}, "b": {"image": OTHER_DOT}})
     hits = joint_shop.ask(text="violin")
     assert hits[0]["_id"] == "a"

@@ -68,12 +68,27 @@ def test_pages_follow_each_other_without_gap_or_repetition(full_shop: Any) -> No
     assert [hit for page in pages for hit in page] == everything
 
 
-def test_a_filter_narrows_every_leg_before_it_looks_for_neighbours(full_shop: Any) -> None:
-    blue = {"term": {"colour": "blue"}}
-    hits = full_shop.search(hybrid("red mug", 36, filter=blue))
+BLUE = {"term": {"colour": "blue"}}
+
+
+def test_a_filter_of_the_hybrid_query_narrows_every_leg(full_shop: Any) -> None:
+    hits = full_shop.search(hybrid("red mug", 36, filter=BLUE))
     assert [hit["_source"]["colour"] for hit in hits] == ["blue"] * 9
+
+
+def test_filters_in_every_leg_find_what_one_filter_of_the_hybrid_query_finds(full_shop: Any) -> None:
+    of_query, of_legs = hybrid("red mug", 36, filter=BLUE), hybrid("red mug", 36)
+    words, *neural = of_legs["query"]["hybrid"]["queries"]
+    for leg in neural:
+        (clause,) = leg["neural"].values()
+        clause["filter"] = BLUE
+    of_legs["query"]["hybrid"]["queries"] = [{"bool": {"must": [words], "filter": [BLUE]}}, *neural]
+    assert found(full_shop.search(of_legs)) == found(full_shop.search(of_query))
+
+
+def test_a_filter_narrows_a_leg_before_it_looks_for_neighbours(full_shop: Any) -> None:
     # k of 3 and nine products that fit: a filter applied afterwards would leave less than three of them.
-    query = {"neural": {"image_vector": {"query_text": "red mug", "k": 3, "filter": blue}}}
+    query = {"neural": {"image_vector": {"query_text": "red mug", "k": 3, "filter": BLUE}}}
     assert [h["_source"]["colour"] for h in full_shop.search({"query": query, "_source": HIDDEN})] == ["blue"] * 3
 
 

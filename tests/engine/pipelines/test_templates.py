@@ -139,12 +139,12 @@ def test_a_hostile_picture_stays_a_value(full_shop: Any) -> None:
 def test_a_hostile_text_stays_a_text(full_shop: Any, text: str) -> None:
     body = full_shop.rendered(text=text, colour=[text], brand=text)
     legs = body["query"]["hybrid"]["queries"]
-    assert legs[0]["multi_match"]["query"] == text
-    assert legs[1]["neural"]["text_vector"] == {"query_text": text, "k": 100}
-    assert legs[2]["neural"]["image_vector"] == {"query_text": text, "k": 100}
-    filters = body["query"]["hybrid"]["filter"]["bool"]["filter"]
-    assert filters[0] == {"term": {"brand": text}}
-    assert filters[1]["bool"]["should"][0] == {"term": {"colour": text}}
+    words, filters = legs[0]["bool"]["must"][0], legs[0]["bool"]["filter"][0]
+    assert words["multi_match"]["query"] == text
+    assert legs[1]["neural"]["text_vector"] == {"query_text": text, "k": 100, "filter": filters}
+    assert legs[2]["neural"]["image_vector"] == {"query_text": text, "k": 100, "filter": filters}
+    assert filters["bool"]["filter"][0] == {"term": {"brand": text}}
+    assert filters["bool"]["filter"][1]["bool"]["should"][0] == {"term": {"colour": text}}
     assert full_shop.ask(text=text, size=1)
 
 

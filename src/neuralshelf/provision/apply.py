@@ -15,6 +15,8 @@ from neuralshelf.resource import Kind
 SETTLE_SECONDS = 2.0
 """How long a node may go on using the connector that a model was pointed away from."""
 
+_NAME_MODELS = (Kind.INGEST_PIPELINE, Kind.SEARCH_PIPELINE, Kind.SEARCH_TEMPLATE)
+
 
 def apply(
     client: OpenSearch,
@@ -45,6 +47,8 @@ def apply(
     writing = Writing(client, plan.prefix, dict(plan.ids), check, guard)
     replaced = [change for change in plan.writes if change.action is Action.REPLACE]
     for change in plan.writes:
+        if guard is not None and change.resource is not None and change.resource.kind in _NAME_MODELS:
+            guard.confirm(writing.ids)
         _answered(writing, change, _write if change.resource else _delete)
         if change not in replaced:
             tell(change)
@@ -53,7 +57,9 @@ def apply(
     for change in replaced:
         _answered(writing, change, _delete)
         tell(change)
-    if guard is not None and any(change.address.startswith(Kind.CONNECTOR) for change in plan.writes):
+    if guard is not None and any(
+        change.address.startswith((Kind.CONNECTOR, Kind.INGEST_PIPELINE)) for change in plan.writes
+    ):
         renewed = guard.renewed(writing.ids)
         if renewed is not None:
             writing.send("PUT", f"/{renewed[0]}/_mapping", {"_meta": renewed[1]})

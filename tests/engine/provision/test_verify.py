@@ -414,9 +414,9 @@ MISMATCHES: Mapping[str, tuple[Seed, str, str]] = {
         "other vectors than",
     ),
     "the ingest model is pointed at a model of another dimension": (
-        lambda shop: shop.pointed("picture", "ingest", dimension=256),
+        lambda shop: shop.pointed("picture", "ingest", dimension=512),
         "model-answers",
-        "vectors of 256, the configuration says 384",
+        "vectors of 512, the configuration says 384",
     ),
     "other weights answer behind the same endpoint of texts": (
         lambda shop: shop.weights(shop.text, 11),
@@ -494,7 +494,7 @@ def emptied(shop: Shop) -> Iterator[Callable[[Callable[[Any], None]], None]]:
     def make(change: Callable[[Any], None]) -> None:
         made = json.loads(json.dumps(wanted))
         change(made)
-        shop.client.indices.delete(index=shop.index)
+        shop.client.indices.delete(index=shop.index, ignore_unavailable=True)
         shop.client.indices.create(index=shop.index, body=made)
 
     with ExitStack() as stack:
@@ -544,15 +544,10 @@ def test_an_empty_index_passes_and_says_what_could_not_be_looked_at(
 
 
 def test_a_lost_index_is_named_before_all_else(shop: Shop, emptied: Callable[[Callable[[Any], None]], None]) -> None:
-    emptied(lambda _: None)
-    before = shop.client.indices.get(index=shop.index)[shop.index]
     shop.client.indices.delete(index=shop.index)
-    try:
-        found = shop.verify()
-        assert found.failures[0].name == "index"
-        assert "alias" in named(found)
-    finally:
-        shop.client.indices.create(index=shop.index, body={"mappings": before["mappings"]})
+    found = shop.verify()
+    assert found.failures[0].name == "index"
+    assert "alias" in named(found)
 
 
 def test_spaces_written_back_by_hand_are_read_as_they_were(shop: Shop) -> None:

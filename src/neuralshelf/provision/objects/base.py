@@ -37,6 +37,9 @@ class Guard(Protocol):
     def admit(self, model: Resource, connector_id: str, ids: Mapping[str, str]) -> None:
         """Return when this model may be pointed at the connector; ProvisionError says why not."""
 
+    def confirm(self, ids: Mapping[str, str]) -> None:
+        """Return when pipelines may name these models; ProvisionError says why not."""
+
     def spaces(self, ids: Mapping[str, str]) -> Mapping[str, Space]:
         """Vector field -> what its model gives now, to be kept with a new index."""
 

@@ -76,7 +76,7 @@ def check_answers(subject: Subject, model: Model, workers: tuple[str, ...], name
             if cosine < worst:
                 worst, told = cosine, field
     except ProvisionError as fault:
-        return Check(name, model.address, False, fault.message, fault.hint)
+        return Check(name, model.address, False, fault.message.removeprefix(f"{model.address}: "), fault.hint)
     if wrong:
         some = "" if wrong == asked else f" in {wrong} of {asked} answers"
         found = f"gives other vectors than {subject.index.physical_name} keeps for {told}{some} (cosine {worst:.2f})"

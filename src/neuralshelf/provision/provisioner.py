@@ -10,12 +10,14 @@ from opensearchpy import OpenSearch
 
 from neuralshelf.connectors.runtime import Runtime
 from neuralshelf.errors import InputError, StalePlanError
+from neuralshelf.provision import versions
 from neuralshelf.provision.apply import apply
 from neuralshelf.provision.deployment import Deployment
 from neuralshelf.provision.guard import VectorGuard
 from neuralshelf.provision.lock import holder, locked
 from neuralshelf.provision.observe import observe
 from neuralshelf.provision.plan import FORMAT_VERSION, NEW_ID, Action, Change, Plan, plan, plan_destroy
+from neuralshelf.provision.versions import check
 from neuralshelf.resource import Kind
 
 Show = Callable[[Plan], None]
@@ -43,6 +45,7 @@ class Provisioner:
         """
         desired = self.deployment.resources(self.runtime)
         observed = observe(self.client, desired, prefix=self.deployment.prefix)
+        check(observed.version, self.deployment.config)
         return plan(desired, observed, prefix=self.deployment.prefix, adopt=adopt, kinds=kinds)
 
     def plan_destroy(self) -> Plan:

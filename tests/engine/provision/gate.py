@@ -1,12 +1,11 @@
 """A port of its own before a model server, which can be made to fail while connectors go on calling it."""
 
-import contextlib
 import http.client
 import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -26,14 +25,14 @@ def forward(port: int) -> Behaviour:
     """Hand each request on as it is: its signature covers the name of the host, so that stays, too."""
 
     def behave(handler: "_Handler", body: bytes) -> None:
-        upstream = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        upstream.putrequest(handler.command, handler.path, skip_host=True, skip_accept_encoding=True)
-        for name, value in handler.headers.items():
-            upstream.putheader(name, value)
-        upstream.endheaders(body)
-        got = upstream.getresponse()
-        handler.answer(got.status, got.read(), {n: v for n, v in got.getheaders() if n.lower().startswith("x-amzn")})
-        upstream.close()
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as upstream:
+            upstream.putrequest(handler.command, handler.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in handler.headers.items():
+                upstream.putheader(name, value)
+            upstream.endheaders(body)
+            got = upstream.getresponse()
+            kept = {name: value for name, value in got.getheaders() if name.lower().startswith("x-amzn")}
+            handler.answer(got.status, got.read(), kept)
 
     return behave
 
@@ -43,7 +42,7 @@ def after(seconds: float, behaviour: Behaviour) -> Behaviour:
 
     def behave(handler: "_Handler", body: bytes) -> None:
         time.sleep(seconds)
-        with contextlib.suppress(OSError):  # whoever asked may have given up
+        with suppress(OSError):  # whoever asked may have given up
             behaviour(handler, body)
 
     return behave
@@ -80,17 +79,17 @@ class _Server(socketserver.ThreadingMixIn, HTTPServer):
 
 
 class Gate:
-    """Listens on one port for as long as it is open."""
+    """Listens on one port for as long as it is open; `usual` is what it does when nothing else is asked of it."""
 
     def __init__(self, behaviour: Behaviour) -> None:
-        self._behaviour = behaviour
+        self.usual = behaviour
         self._server = self._open(0)
         self.port = int(self._server.server_address[1])
         self.url = f"http://127.0.0.1:{self.port}"
 
     def _open(self, port: int) -> _Server:
         server = _Server(("127.0.0.1", port), _Handler)
-        server.behaviour = self._behaviour
+        server.behaviour = self.usual
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         return server
 
@@ -104,13 +103,13 @@ class Gate:
         """Inside the `with` it does that for requests to an endpoint, or for all."""
 
         def chosen(handler: _Handler, body: bytes) -> None:
-            (behaviour if endpoint in handler.path else self._behaviour)(handler, body)
+            (behaviour if endpoint in handler.path else self.usual)(handler, body)
 
         self._server.behaviour = chosen
         try:
             yield
         finally:
-            self._server.behaviour = self._behaviour
+            self._server.behaviour = self.usual
 
     @contextmanager
     def closed(self) -> Iterator[None]:

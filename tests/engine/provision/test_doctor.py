@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,103 +11,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from opensearchpy import OpenSearch
-from pydantic import SecretStr
 
-from neuralshelf.client import connect
-from neuralshelf.connectors.runtime import Runtime
 from neuralshelf.engine import Engine
 from neuralshelf.model_packages.encoder import Sample
 from neuralshelf.model_packages.server.endpoints import CLIP_ENDPOINT, TEXT_ENDPOINT
 from neuralshelf.model_packages.server.limits import Limits
 from neuralshelf.model_packages.server.sigv4 import Credential
-from neuralshelf.provision.deployment import Deployment
-from neuralshelf.provision.doctor import Diagnosis, diagnose
 from neuralshelf.provision.lock import locked
-from neuralshelf.provision.provisioner import Provisioner
 from neuralshelf.settings import ClusterConfig
-from tests.engine.conftest import ServedModels, ToyEncoder
-from tests.engine.provision.conftest import project_in_a_folder
-from tests.engine.provision.deployment import FULL
-from tests.engine.provision.gate import Behaviour, Gate, answer, forward, served
-from tests.engine.provision.wire import wire_to
-
-KEY, SECRET, TOKEN = "AKIADOCTOR0000000000", "a-secret-of-the-doctor", "a-token"
-ML = "/_plugins/_ml"
-RIGHT: Mapping[str, Credential] = {KEY: Credential(SECRET, TOKEN)}
-
-
-@dataclass
-class Clinic:
-    """A deployment that works until a test breaks it. Whatever a test breaks it mends."""
-
-    client: OpenSearch
-    deployment: Deployment
-    runtime: Runtime
-    gate: Gate
-    cluster: ClusterConfig
-
-    def diagnose(self, **changes: Any) -> Diagnosis:
-        """By default of the deployment as it was applied."""
-        found = replace(self, **changes)
-        return diagnose(found.cluster, found.client, found.deployment, found.runtime)
-
-    def codes(self, **changes: Any) -> list[str]:
-        """What doctor names."""
-        return [finding.code for finding in self.diagnose(**changes).findings]
-
-    def apply(self) -> None:
-        """Make the cluster as configured."""
-        provisioner = Provisioner(self.client, self.deployment, self.runtime)
-        provisioner.apply(provisioner.plan())
-
-    @property
-    def index(self) -> str:
-        """Behind the alias."""
-        return self.deployment.config.index.physical_name
-
-    @property
-    def pipeline(self) -> str:
-        """Beginning of the names of both pipelines."""
-        return f"{self.deployment.generation}-{self.deployment.config.index.name}"
-
-    def model(self, logical: str, role: str) -> str:
-        """Id of a model."""
-        query = {"query": {"term": {"name.keyword": f"{self.deployment.generation}-{logical}-{role}"}}}
-        hits = self.client.transport.perform_request("POST", f"{ML}/models/_search", body=query)["hits"]["hits"]
-        return str(hits[0]["_id"])
-
-    @contextmanager
-    def setting(self, key: str, value: Any, kind: str = "persistent") -> Iterator[None]:
-        """Inside the `with` a cluster setting is another."""
-        before = self.client.cluster.get_settings(flat_settings=True)[kind].get(key)
-        self.client.cluster.put_settings(body={kind: {key: value}})
-        try:
-            yield
-        finally:
-            self.client.cluster.put_settings(body={kind: {key: before}})
-
-    @contextmanager
-    def index_setting(self, key: str, value: Any, mended: Any = None) -> Iterator[None]:
-        """Inside the `with` a setting of the index is another."""
-        self.client.indices.put_settings(index=self.index, body={key: value})
-        try:
-            yield
-        finally:
-            self.client.indices.put_settings(index=self.index, body={key: mended})
-
-    @contextmanager
-    def red(self, index: str) -> Iterator[None]:
-        """Inside the `with` the shard of an index is allocated nowhere."""
-        enable = "cluster.routing.allocation.enable"
-        node = next(iter(self.client.nodes.info()["nodes"].values()))["name"]
-        cancel = {"cancel": {"index": index, "shard": 0, "node": node, "allow_primary": True}}
-        try:
-            with self.setting(enable, "none", "transient"):
-                self.client.cluster.reroute(body={"commands": [cancel]})
-                yield
-        finally:
-            self.client.cluster.reroute(retry_failed=True)
-            self.client.cluster.health(index=index, wait_for_status="yellow", timeout=30)
+from tests.engine.conftest import ToyEncoder
+from tests.engine.provision.clinic import KEY, ML, RIGHT, SECRET, TOKEN, Clinic, eventually, open_clinic
+from tests.engine.provision.gate import after, answer, forward, served
 
 
 @dataclass
@@ -120,16 +34,8 @@ class _Other(ToyEncoder):
 
 @pytest.fixture(scope="module")
 def clinic(engine: Engine, client: OpenSearch) -> Iterator[Clinic]:
-    """A full deployment, applied; its models answer through a gate."""
-    with ExitStack() as stack:
-        gate = Gate(forward(stack.enter_context(served(RIGHT))))
-        stack.callback(gate.close)
-        models = ServedModels(gate.url, gate.url, "us-east-1", KEY, SECRET, None, None)
-        wire = stack.enter_context(wire_to(engine.url))
-        project = stack.enter_context(project_in_a_folder(client, wire, models, FULL))
-        runtime = replace(project.runtime(), session_token=SecretStr(TOKEN))
-        cluster = ClusterConfig(provider="url", url=engine.url)
-        made = Clinic(client, project.deployment(), runtime, gate, cluster)
+    with open_clinic(client, ClusterConfig(provider="url", url=engine.url), "doctor") as made:
+        assert made.codes() == ["not-applied"]
         made.apply()
         yield made
 
@@ -163,26 +69,31 @@ def _answered(status: int, body: bytes, *, endpoint: str = TEXT_ENDPOINT, **head
     return lambda clinic: clinic.gate.behaving(answer(status, body, **headers), endpoint)
 
 
+def _late(seconds: float) -> Seed:
+    """The endpoint for texts takes its time."""
+    return lambda clinic: clinic.gate.behaving(after(seconds, clinic.gate.usual), TEXT_ENDPOINT)
+
+
 @contextmanager
 def _undeployed(clinic: Clinic) -> Iterator[None]:
     model = clinic.model("text", "search")
-    clinic.client.transport.perform_request("POST", f"{ML}/models/{model}/_undeploy")
+    clinic.ask("POST", f"{ML}/models/{model}/_undeploy")
     yield
-    clinic.client.transport.perform_request("POST", f"{ML}/models/{model}/_deploy")
-    _await(lambda: clinic.codes() == [])
+    clinic.ask("POST", f"{ML}/models/{model}/_deploy")
+    eventually(lambda: clinic.codes() == [])
 
 
 @contextmanager
 def _disabled(clinic: Clinic) -> Iterator[None]:
     path = f"{ML}/models/{clinic.model('picture', 'search')}"
-    clinic.client.transport.perform_request("PUT", path, body={"is_enabled": False})
+    clinic.ask("PUT", path, {"is_enabled": False})
     yield
-    clinic.client.transport.perform_request("PUT", path, body={"is_enabled": True})
+    clinic.ask("PUT", path, {"is_enabled": True})
 
 
 @contextmanager
 def _pipeline_gone(clinic: Clinic, kind: str) -> Iterator[None]:
-    clinic.client.transport.perform_request("DELETE", f"/{kind}/pipeline/{clinic.pipeline}-{kind.strip('_')}")
+    clinic.ask("DELETE", f"/{kind}/pipeline/{clinic.pipeline}-{kind.strip('_')}")
     yield
     clinic.apply()
 
@@ -191,11 +102,11 @@ def _pipeline_gone(clinic: Clinic, kind: str) -> Iterator[None]:
 def _search_pipeline(clinic: Clinic, **changes: Any) -> Iterator[None]:
     """Another body of the search pipeline: keys changed, those of None left out."""
     path = f"/_search/pipeline/{clinic.pipeline}-search"
-    body = next(iter(clinic.client.transport.perform_request("GET", path).values()))
+    body = next(iter(clinic.ask("GET", path).values()))
     changed = {key: value for key, value in {**body, **changes}.items() if value is not None}
-    clinic.client.transport.perform_request("PUT", path, body=changed)
+    clinic.ask("PUT", path, changed)
     yield
-    clinic.client.transport.perform_request("PUT", path, body=body)
+    clinic.ask("PUT", path, body)
 
 
 @contextmanager
@@ -231,13 +142,6 @@ def _locked(clinic: Clinic) -> Iterator[None]:
         yield
 
 
-def _await(condition: Callable[[], bool], seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
 _PRE = "plugins.ml_commons."
 _BLOCK = "index.blocks.read_only_allow_delete"
 _DENIED = b'{"Message":"User: u is not authorized to perform: sagemaker:InvokeEndpoint on resource: r"}'
@@ -260,6 +164,8 @@ SEEDS: Mapping[str, tuple[str, Seed, str]] = {
     "no endpoint": ("endpoint-unknown", _answered(400, b'{"Message":"Endpoint x of account 1 not found."}'), "region"),
     "not there": ("endpoint-unknown", _answered(404, b"<html>Not Found</html>"), "region"),
     "failing": ("endpoint-failing", _answered(500, b'{"Message":"out of memory"}'), "log of the endpoint"),
+    "slow": ("endpoint-slow", _late(1.5), "read_timeout"),
+    "hanging": ("endpoint-slow", _late(3), "read_timeout"),
     "web page": ("answer-not-a-vector", _answered(200, b"<html>Welcome</html>"), "kind of model"),
     "cut answer": ("answer-not-a-vector", _answered(200, b"[[0.1,"), "kind of model"),
     "nothing": ("answer-not-a-vector", _answered(200, b""), "kind of model"),

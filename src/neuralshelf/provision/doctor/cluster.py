@@ -116,18 +116,13 @@ class Settings:
         if any(self.on(key) is False for key in _REMOTE):
             yield finding("remote-models-disabled", "cluster")
         urls = sorted({url for resource in desired for url in connector_urls(resource.kind, resource.body)})
-        yield from self._check_trusted(urls)
-        if self.on(_PRIVATE) is not True and (private := [url for url in urls if _is_private(url)]):
-            yield finding("private-address-refused", _settings_address(desired), url=origin(private[0]))
-        yield from self._check_nodes(nodes)
-
-    def _check_trusted(self, urls: Iterable[str]) -> Iterator[Finding]:
         patterns = self.listed(_TRUSTED)
-        if patterns is None:
-            return
-        origins = dict.fromkeys(origin(url) for url in urls if not _matched(patterns, url))
-        for untrusted in origins:
-            yield finding("endpoint-not-trusted", "cluster-settings/ml-commons", url=untrusted)
+        untrusted = [] if patterns is None else [url for url in urls if not _matched(patterns, url)]
+        for place in dict.fromkeys(map(origin, untrusted)):
+            yield finding("endpoint-not-trusted", _owner(_TRUSTED, desired), url=place)
+        if self.on(_PRIVATE) is not True and (private := [url for url in urls if _is_private(url)]):
+            yield finding("private-address-refused", _owner(_PRIVATE, desired), url=origin(private[0]))
+        yield from self._check_nodes(nodes)
 
     def _check_nodes(self, nodes: Nodes) -> Iterator[Finding]:
         eligible, excluded = self.listed(_ROLES), self.listed(_EXCLUDED) or []
@@ -152,8 +147,10 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _settings_address(desired: Iterable[Resource]) -> str:
-    return next((r.address for r in desired if r.kind is Kind.SETTINGS), "cluster")
+def _owner(key: str, desired: Iterable[Resource]) -> str:
+    """The address of the resource that sets `key`; "cluster" when apply leaves it as it is."""
+    settings = (r for r in desired if r.kind is Kind.SETTINGS and key in r.body["persistent"])
+    return next((resource.address for resource in settings), "cluster")
 
 
 def _matched(patterns: Iterable[str], url: str) -> bool:

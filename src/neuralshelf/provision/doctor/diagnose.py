@@ -19,7 +19,7 @@ from neuralshelf.provision.doctor.reach import greet, not_opensearch, why_away
 from neuralshelf.provision.doctor.vectors import check_dimensions, check_spaces, check_used
 from neuralshelf.provision.lock import holder
 from neuralshelf.provision.provisioner import Provisioner
-from neuralshelf.resource import Resource
+from neuralshelf.resource import Kind, Resource
 from neuralshelf.settings import ClusterConfig
 
 
@@ -160,7 +160,10 @@ class _Examination:
             found = Provisioner(self.ask.client, self.deployment, self.runtime).plan()
         except (OpenSearchException, NeuralshelfError):
             raise Unanswered from None
-        if not found.ids:
+        settings = {resource.address for resource in self.desired if resource.kind is Kind.SETTINGS}
+        if not found.ids.keys() - settings:
+            # what apply sets by itself is no fault before it
+            self.findings = [old for old in self.findings if old.subject not in settings]
             yield finding("not-applied", self.deployment.prefix, prefix=self.deployment.prefix)
             return
         if any(found.remedy.startswith("neuralshelf apply") for found in self.findings):

@@ -10,7 +10,6 @@ from opensearchpy import OpenSearch
 
 from neuralshelf.connectors.runtime import Runtime
 from neuralshelf.errors import InputError, StalePlanError
-from neuralshelf.provision import versions
 from neuralshelf.provision.apply import apply
 from neuralshelf.provision.deployment import Deployment
 from neuralshelf.provision.guard import VectorGuard

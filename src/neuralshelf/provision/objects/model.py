@@ -13,7 +13,7 @@ from neuralshelf.provision.objects.ml import ML, search_all
 from neuralshelf.resource import Kind, Resource, resolve
 
 DEPLOY_SECONDS = 120.0
-DEPLOYED = "DEPLOYED"
+DEPLOYED, DEPLOYING = "DEPLOYED", "DEPLOYING"
 _SETTABLE = ("name", "description", "connector_id")
 _SHOWN = ("name", "model_group_id", "connector_id", "rate_limiter", "interface", "guardrails", "deploy_setting")
 
@@ -49,10 +49,11 @@ class Models:
         else:
             model = live.id
             _admit(writing, resource, body, live)
-            changes: dict[str, Json] = {key: body[key] for key in _SETTABLE}
-            if live.body["is_enabled"] is not True:
-                changes["is_enabled"] = True
-            writing.send("PUT", f"{ML}/models/{model}", changes)
+            if live.body["model_state"] == DEPLOYING:  # it takes no change until that is over
+                _await_deployed(writing, resource, model)
+            changes = _changes(resource, body, live)
+            if changes:
+                writing.send("PUT", f"{ML}/models/{model}", changes)
         if body["connector_id"] in writing.unused:
             writing.unused.remove(body["connector_id"])
         _await_deployed(writing, resource, model)
@@ -90,6 +91,16 @@ def _mendable(wanted: Json, live: Live) -> bool:
     return all(wanted.get(key) == live.body.get(key) for key in fixed)
 
 
+def _changes(resource: Resource, body: Mapping[str, Json], live: Live) -> dict[str, Json]:
+    """What to send so that the model is as wanted; the description goes along when the marker is not the right one."""
+    changes = {key: body[key] for key in _SETTABLE if key != "description" and body[key] != live.body.get(key)}
+    if live.fingerprint != resource.fingerprint or live.body["description"] != resource.body["description"]:
+        changes["description"] = body["description"]
+    if live.body["is_enabled"] is not True:
+        changes["is_enabled"] = True
+    return changes
+
+
 def _registered(client: OpenSearch, resource: Resource, task: str) -> str:
     """The model id of a registration task (older versions answer with the task only)."""
     deadline = time.monotonic() + DEPLOY_SECONDS
@@ -114,7 +125,7 @@ def _await_deployed(writing: Writing, resource: Resource, model: str) -> None:
         state = writing.client.transport.perform_request("GET", f"{ML}/models/{model}").get("model_state")
         if state == DEPLOYED:
             return
-        if state != "DEPLOYING" and time.monotonic() > ask_after:
+        if state != DEPLOYING and time.monotonic() > ask_after:
             with contextlib.suppress(ConflictError):
                 writing.send("POST", f"{ML}/models/{model}/_deploy")
             ask_after = time.monotonic() + 10.0

@@ -11,7 +11,6 @@ from opensearchpy import ConnectionError as ClusterUnreachable
 from opensearchpy import NotFoundError, OpenSearch, Transport, TransportError
 from opensearchpy.exceptions import OpenSearchException, SerializationError
 
-from neuralshelf.client import reason
 from neuralshelf.errors import one_line
 
 Json = Any
@@ -33,7 +32,11 @@ class Away(Exception):
 
 
 class Unanswered(Exception):
-    """This one question has no answer."""
+    """This one question has no answer, because the cluster refuses it, or because it rests on one that has none."""
+
+    def __init__(self, fault: TransportError | None = None) -> None:
+        super().__init__(type(fault).__name__)
+        self.fault = fault
 
 
 class _ReadOnly(Transport):
@@ -121,7 +124,7 @@ class Asker:
                 raise Away(fault) from None
             if fault.status_code == 403:
                 self.denied |= dict.fromkeys(denied_actions(fault) or (f"{method} {path}",))
-            raise Unanswered(f"{path}: {reason(fault)}") from None
+            raise Unanswered(fault) from None
 
 
 _CRIPPLED = ("circuit_breaking_exception", "cluster_manager_not_discovered_exception", "cluster_block_exception")

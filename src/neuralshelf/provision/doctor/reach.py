@@ -13,7 +13,7 @@ from opensearchpy.exceptions import OpenSearchException, SerializationError
 
 from neuralshelf.client import reason
 from neuralshelf.errors import one_line
-from neuralshelf.provision.doctor.asking import Asker, Away, Json, Unanswered
+from neuralshelf.provision.doctor.asking import Asker, Away, Json, Unanswered, denied_actions
 from neuralshelf.provision.doctor.findings import Finding, finding
 
 GIVE_UP_SECONDS = 12.0
@@ -36,8 +36,7 @@ def greet(ask: Asker) -> Json | None:
     """The answer to `GET /`; None where this login may not ask that.
 
     Raises:
-        Away: it does not come, or not from OpenSearch.
-        Unanswered: the cluster answers with something else than that.
+        Away: it does not come, or is a refusal of another kind.
     """
     found: list[Json] = []
     faults: list[Away | Unanswered] = []
@@ -50,7 +49,12 @@ def greet(ask: Asker) -> Json | None:
 
     _within(GIVE_UP_SECONDS, greeting)
     if faults:
-        raise faults[0]
+        fault = faults[0].fault
+        assert fault is not None
+        if isinstance(fault, TransportError) and denied_actions(fault):
+            return None
+        ask.denied.clear()  # it is not a matter of permissions
+        raise Away(fault)
     if not found:  # resolving a name can take longer than any time-out of the client
         raise Away(ConnectionTimeout("N/A", "no answer: timed out", None))
     return found[0]

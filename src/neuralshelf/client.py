@@ -4,13 +4,35 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from opensearchpy import OpenSearch, RequestsHttpConnection, TransportError, Urllib3HttpConnection
+from opensearchpy import Connection, OpenSearch, RequestsHttpConnection, TransportError, Urllib3HttpConnection
 
 from neuralshelf.aws import lasting_credentials
 from neuralshelf.errors import ConfigError, one_line
 from neuralshelf.settings import ClusterConfig
 
 TIMEOUT_SECONDS = 60
+
+
+class _Discreet(Connection):
+    """Keeps request bodies that may hold credentials out of opensearch-py's log, which writes all when asked to."""
+
+    def log_request_success(self, method: str, full_url: str, path: str, body: Any, *rest: Any, **more: Any) -> None:
+        super().log_request_success(method, full_url, path, None if _private(path) else body, *rest, **more)
+
+    def log_request_fail(self, method: str, full_url: str, path: str, body: Any, *rest: Any, **more: Any) -> None:
+        super().log_request_fail(method, full_url, path, None if _private(path) else body, *rest, **more)
+
+
+class _Urllib3(_Discreet, Urllib3HttpConnection):
+    pass
+
+
+class _Requests(_Discreet, RequestsHttpConnection):
+    pass
+
+
+def _private(path: str) -> bool:
+    return "/_ml/connectors" in path or "/_ml/models" in path
 
 
 def connect(cluster: ClusterConfig, url: str | None = None, *, pool: int = 10) -> OpenSearch:
@@ -33,7 +55,7 @@ def connect(cluster: ClusterConfig, url: str | None = None, *, pool: int = 10) -
         "retry_on_timeout": False,
         "http_compress": False,
         "pool_maxsize": pool,
-        "connection_class": Urllib3HttpConnection,
+        "connection_class": _Urllib3,
     }
     if address.startswith("https://"):
         options |= {"verify_certs": True, "ca_certs": cluster.ca_certs}
@@ -42,7 +64,7 @@ def connect(cluster: ClusterConfig, url: str | None = None, *, pool: int = 10) -
         assert cluster.password is not None
         options["http_auth"] = (cluster.username, cluster.password.read().get_secret_value())
     elif cluster.auth == "sigv4":
-        options |= {"http_auth": _signer(cluster), "connection_class": RequestsHttpConnection}
+        options |= {"http_auth": _signer(cluster), "connection_class": _Requests}
     return OpenSearch(**options)
 
 

@@ -6,18 +6,20 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from pydantic import SecretStr
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from neuralshelf.connectors.runtime import Runtime
 from neuralshelf.model_packages.server.app import create_app
 from neuralshelf.model_packages.server.endpoints import standard_endpoints
 from neuralshelf.model_packages.server.limits import Limits
 from neuralshelf.model_packages.server.serving import Server, bound_socket
 from neuralshelf.model_packages.server.sigv4 import Credential
-from tests.engine.conftest import ToyEncoder
+from tests.engine.conftest import ServedModels, ToyEncoder
 
 _KEY = re.compile(rb"Credential=([^/]+)/")
 
@@ -74,6 +76,15 @@ class KeyServer:
     calls: list[tuple[float, str, int]] = field(default_factory=list)
     region: str = "us-east-1"
 
+    def runtime(self, key: Key, expires: datetime | None = None) -> Runtime:
+        """This server with these credentials."""
+        made = Runtime(self.region).at(self.url, key.access, SecretStr(key.secret))
+        return replace(made, session_token=SecretStr(key.token) if key.token else None, expires=expires)
+
+    def served(self, key: Key) -> ServedModels:
+        """As projects want it."""
+        return ServedModels(self.url, self.url, self.region, key.access, key.secret, None, None)
+
     def last(self, key: Key) -> float:
         """When a key was last used; 0 if never."""
         return max((at for at, access, _ in self.calls if access == key.access), default=0.0)
@@ -104,9 +115,9 @@ class _Note:
 
 
 @contextmanager
-def key_server(host: str = "127.0.0.1", port: int = 0, keys: Keys | None = None) -> Iterator[KeyServer]:
-    """A running one, with no key yet unless some are given."""
-    opened = bound_socket(host, port)
+def key_server(host: str, keys: Keys | None = None) -> Iterator[KeyServer]:
+    """A running one, reached as `host` by the engine; with no key yet unless some are given."""
+    opened = bound_socket("127.0.0.1" if host == "127.0.0.1" else "0.0.0.0", 0)
     found = KeyServer(f"http://{host}:{opened.getsockname()[1]}", keys or Keys())
     limits = Limits()
     app = create_app(

@@ -132,7 +132,7 @@ def _through_all(client: OpenSearch, model: Model, workers: tuple[str, ...]) -> 
 def _answered(client: OpenSearch, model: str) -> dict[str, int] | None:
     """Node id -> questions to this model that it has answered; None where that may not be asked."""
     try:
-        nodes = _get(client, "stats")["nodes"]
+        nodes = _get(client, "stats", {"target_stat_levels": ["MODEL"], "actions": ["predict"]})["nodes"]
     except AuthorizationException:
         return None
     counts = {node: found.get("models", {}).get(model, {}).get("predict", {}) for node, found in nodes.items()}
@@ -147,5 +147,5 @@ def _list(nodes: object, names: Mapping[str, str]) -> str:
     return ", ".join(sorted(names.get(node, node) for node in nodes))  # type: ignore[attr-defined]
 
 
-def _get(client: OpenSearch, path: str) -> Json:
-    return client.transport.perform_request("GET", f"{_ML}/{path}")
+def _get(client: OpenSearch, path: str, body: Json = None) -> Json:
+    return client.transport.perform_request("GET", f"{_ML}/{path}", body=body)

@@ -55,15 +55,15 @@ class Rotation:
         }
 
 
-def plan_rotation(client: OpenSearch, deployment: Deployment, runtime: Runtime) -> Plan:
-    """What `rotate` would do now. Sends no write.
+def plan_rotation(client: OpenSearch, deployment: Deployment, runtime: Runtime, *, force: bool = False) -> Plan:
+    """What `rotate` would do now, with the same arguments. Sends no write.
 
     Raises:
         ProvisionError: the deployment has not been applied, or a model was edited so that it can't be kept.
     """
     desired = deployment.resources(runtime)
     observed = observe(client, desired, prefix=deployment.prefix)
-    if runtime.expires is not None:
+    if force or runtime.expires is not None:
         observed = _outdated(observed, deployment)
     found = plan(desired, observed, prefix=deployment.prefix, kinds=KINDS)
     changes = tuple(c for c in found.changes if c.action is not Action.DELETE or c.live in observed.twins)
@@ -77,15 +77,17 @@ def rotate(
     deployment: Deployment,
     runtime: Runtime,
     *,
+    force: bool = False,
     say: Callable[[str], None] = lambda _: None,
     tell: Callable[[Change], None] = lambda _: None,
 ) -> Rotation:
-    """Bring `runtime` into the live connectors; nothing is written when they have it already.
+    """Bring `runtime` into the live connectors; those that were made from it already are left as they are.
 
     Credentials that were lent for a time are always written, since no other run can have been given the same ones.
     When this returns, no node uses the old ones for a new call.
 
     Args:
+        force: replace all connectors. What they hold can't be seen, only what they were made from.
         say: gets lines for people.
         tell: called after each finished change.
 
@@ -98,7 +100,7 @@ def rotate(
     begun = time.monotonic()
 
     def make() -> Plan:
-        return plan_rotation(client, deployment, runtime)
+        return plan_rotation(client, deployment, runtime, force=force)
 
     done: list[Change] = []
 
@@ -117,7 +119,7 @@ def rotate(
 
 
 def _outdated(observed: Observed, deployment: Deployment) -> Observed:
-    """As if the connectors were made from something else: what was lent for a time leaves no fingerprint."""
+    """As if the connectors were made from something else."""
     begin = f"{Kind.CONNECTOR}/{deployment.generation}-"
     live = {
         address: replace(found, marker=replace(found.marker, fingerprint=""))

@@ -155,7 +155,15 @@ def test_changed_client_settings_reach_the_connector_without_a_failed_request(
     assert sorted(timeouts) == [7, 60]
 
 
-def test_lent_credentials_are_always_written_by_rotate_but_never_planned_by_apply(
+def test_connectors_that_are_up_to_date_are_left_unless_forced(shop: Project, server: KeyServer, key: Key) -> None:
+    before = set(ml_objects(shop.client, "connectors"))
+    assert turned(shop, server.runtime(key)).connectors == ()
+    assert set(ml_objects(shop.client, "connectors")) == before
+    assert len(turned(shop, server.runtime(key), force=True).connectors) == 2
+    assert not set(ml_objects(shop.client, "connectors")) & before
+
+
+def test_lent_credentials_are_written_by_rotate_and_never_planned_by_apply(
     shop: Project, server: KeyServer, key: Key
 ) -> None:
     ends = datetime.now(UTC) + timedelta(hours=1)

@@ -1,0 +1,48 @@
+"""Roles of the security plugin: the least that provisioning, ingesting and searching one deployment need.
+
+Names of actions were learnt on 2.19.1 from what was refused; a test holds that each role can do its own work and is
+refused that of the others. Two things are wider than one would like, since ML Commons knows no names there: who may use
+one model or connector of a cluster may use all of them.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from neuralshelf.errors import InputError
+from neuralshelf.provision.deployment import Deployment
+from neuralshelf.templates import render
+
+Json = Any
+
+PURPOSES = ("provision", "ingest", "search")
+
+
+def roles(deployment: Deployment) -> dict[str, Json]:
+    """Name of a role (`PREFIX-provision`, …) -> body for `PUT _plugins/_security/api/roles/NAME`."""
+    values = {
+        "prefix": deployment.prefix,
+        "index": deployment.config.index.name,
+        "lock": f"{deployment.prefix}-lock",
+        # AWS's own endpoints are trusted as they are: then there is no setting of ours
+        "settings": deployment.environment.runtime.provider == "local",
+    }
+    return {f"{deployment.prefix}-{purpose}": render(f"roles/{purpose}.json.j2", **values) for purpose in PURPOSES}
+
+
+def write_roles(deployment: Deployment, folder: Path) -> list[Path]:
+    """One file `NAME.json` a role in `folder`, which is made if needed; what stands there under that name is replaced.
+
+    Raises:
+        InputError: the folder can't be written.
+    """
+    written = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, body in roles(deployment).items():
+            file = folder / f"{name}.json"
+            file.write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
+            written.append(file)
+    except OSError as fault:
+        raise InputError(f"{folder} can't be written ({fault.strerror})", hint="choose another folder") from None
+    return written

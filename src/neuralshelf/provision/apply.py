@@ -54,7 +54,7 @@ def apply(
             tell(change)
     if replaced:
         time.sleep(SETTLE_SECONDS)
-    for change in replaced:
+    for change in reversed(replaced):  # a model before its connector
         _answered(writing, change, _delete)
         tell(change)
     if guard is not None and any(
@@ -87,7 +87,7 @@ def _answered(writing: Writing, change: Change, step: Callable[[Writing, Change]
         ) from None
     except TransportError as fault:
         hint = "mend the configuration, then apply again"
-        if fault.status_code == 403:
+        if fault.status_code == 403 and fault.error != "cluster_block_exception":
             hint = "this login lacks a right: neuralshelf roles renders the role that apply needs"
         raise ProvisionError(
             f"{change.address}: refused by the cluster ({fault.status_code}): {reason(fault)}", hint=hint

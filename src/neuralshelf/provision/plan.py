@@ -13,6 +13,7 @@ from neuralshelf.provision.diff import Difference, differences
 from neuralshelf.provision.live import Live, Observed
 from neuralshelf.provision.objects import OBJECTS
 from neuralshelf.provision.objects.index import FIXED
+from neuralshelf.provision.objects.model import mendable
 from neuralshelf.resource import Kind, Resource
 
 FORMAT_VERSION = 1
@@ -173,7 +174,8 @@ def _change(resource: Resource, live: Live | None, ids: Mapping[str, str], prefi
         return _index_change(resource, live, found)
     if not found:
         return Change(Action.KEEP, resource, live)
-    return Change(Action.REPLACE if resource.kind is Kind.CONNECTOR else Action.UPDATE, resource, live, found)
+    anew = resource.kind is Kind.CONNECTOR or (resource.kind is Kind.MODEL and not mendable(wanted, live))
+    return Change(Action.REPLACE if anew else Action.UPDATE, resource, live, found)
 
 
 def _index_change(resource: Resource, live: Live, found: tuple[Difference, ...]) -> Change:
@@ -183,10 +185,8 @@ def _index_change(resource: Resource, live: Live, found: tuple[Difference, ...])
         note = "only a new index can have this: raise index.version, then neuralshelf migrate"
         return Change(Action.BLOCKED, resource, live, found, note)
     added = [d for d in for_life if d.wanted is None]
-    if len(added) == len(found):
-        note = "a field can't be taken from an index; it does no harm" if added else ""
-        return Change(Action.KEEP, resource, live, found, note)
-    return Change(Action.UPDATE, resource, live, found)
+    note = "a field can't be taken from an index; it does no harm" if added else ""
+    return Change(Action.KEEP if len(added) == len(found) else Action.UPDATE, resource, live, found, note)
 
 
 def _of_the_live_index(desired: Sequence[Resource], observed: Observed) -> tuple[list[Resource], tuple[str, ...]]:

@@ -19,6 +19,7 @@ def sweep(client: OpenSearch, name: str, before: Mapping[str, Any]) -> None:
         kind, _, identity = key.partition("/")
         called = body.get("name", identity) if isinstance(body, dict) else identity
         if kind == "index" and called.startswith(name):
+            client.indices.put_settings(index=identity, body={"index.blocks.read_only": None})
             client.indices.delete(index=identity)
         elif kind == "script" and called.startswith(name):
             client.delete_script(id=identity)

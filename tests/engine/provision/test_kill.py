@@ -1,7 +1,8 @@
 """SIGKILL in the middle of apply and destroy: whatever was cut off, the next run goes on from there.
 
 By default the tool is killed after each of its writes has been done and before it knows: that gives every state in
-which a cluster can be left. `NEURALSHELF_KILL=all` kills it at every single request, before and after the engine saw it.
+which a cluster can be left. `NEURALSHELF_KILL=all` kills it at every single request, before and after the engine
+saw it.
 """
 
 import os

@@ -4,8 +4,9 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from opensearchpy import NotFoundError, OpenSearch
+from opensearchpy import NotFoundError, OpenSearch, RequestError
 
+from neuralshelf.errors import ProvisionError
 from neuralshelf.provision.live import Live
 from neuralshelf.provision.marker import Marker
 from neuralshelf.provision.objects.base import Json, Scope, Writing, get_or_none
@@ -66,14 +67,17 @@ class Indexes:
             writing.send("PUT", f"/{name}", {"settings": body["settings"], "mappings": mappings})
             _move_aliases(writing, name, body["aliases"], {})
             return name
-        # The mapping goes first: it is what the engine refuses when vectors don't fit, and then nothing has changed.
-        writing.send("PUT", f"/{name}/_mapping", mappings)
         wanted = self.wanted(resource, writing.ids)["settings"]
         changes = {
             key: wanted.get(key)
             for key in {*wanted, *live.body["settings"]}
             if wanted.get(key) != live.body["settings"].get(key)
         }
+        blocks = {key: changes.pop(key) for key in list(changes) if key.startswith("index.blocks.")}
+        if blocks:  # a blocked index takes no mapping
+            writing.send("PUT", f"/{name}/_settings", blocks)
+        # The mapping goes first: it is what the engine refuses when vectors don't fit, and then nothing has changed.
+        writing.send("PUT", f"/{name}/_mapping", mappings)
         if changes:
             writing.send("PUT", f"/{name}/_settings", changes)
         _move_aliases(writing, name, body["aliases"], live.body["aliases"])
@@ -92,7 +96,13 @@ def holders(client: OpenSearch, alias: str) -> dict[str, int]:
 
 def documents(client: OpenSearch, index: str) -> int:
     """Their number. `_count` is refused once the index's default search pipeline is gone, which apply has to mend."""
-    answer = client.search(index=index, body={"size": 0, "track_total_hits": True}, params={"search_pipeline": "_none"})
+    everything = {"size": 0, "track_total_hits": True}
+    try:
+        answer = client.search(index=index, body=everything, params={"search_pipeline": "_none"})
+    except RequestError as fault:
+        if fault.error != "index_closed_exception":
+            raise
+        raise ProvisionError(f"index {index} is closed", hint=f"open it: POST /{index}/_open") from None
     return int(answer["hits"]["total"]["value"])
 
 

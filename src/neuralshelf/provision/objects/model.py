@@ -40,10 +40,7 @@ class Models:
 
     def write(self, writing: Writing, resource: Resource, live: Live | None) -> str:
         body = writing.body(resource)
-        if live is not None and not _mendable(self.wanted(resource, writing.ids), live):
-            self.delete(writing, live)
-            live = None
-        if live is None:
+        if live is None or not mendable(self.wanted(resource, writing.ids), live):
             answer = writing.send("POST", f"{ML}/models/_register", body, deploy="true")
             model = str(answer.get("model_id") or _registered(writing.client, resource, str(answer["task_id"])))
         else:
@@ -85,7 +82,7 @@ def _admit(writing: Writing, resource: Resource, body: Json, live: Live) -> None
         raise
 
 
-def _mendable(wanted: Json, live: Live) -> bool:
+def mendable(wanted: Json, live: Live) -> bool:
     """Whether PUT and deploy get it right; another group, or limits that somebody added, can't be taken off again."""
     fixed = {*wanted, *live.body} - {*_SETTABLE, "model_state", "is_enabled"}
     return all(wanted.get(key) == live.body.get(key) for key in fixed)

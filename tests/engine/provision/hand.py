@@ -53,13 +53,30 @@ class Hand:
         """A cluster setting."""
         self.client.cluster.put_settings(body={"persistent": {key: value}})
 
+    def set_index(self, **settings: Json) -> None:
+        """Settings of the index."""
+        self.client.indices.put_settings(index=self.index, body=settings)
+
+    @property
+    def group(self) -> str:
+        """Id of the model group."""
+        return self.ids[f"model_groups/{self.project.prefix}-models"]
+
+    def edit_group(self, **changes: Json) -> None:
+        """Change the model group."""
+        self.send("PUT", f"{ML}/model_groups/{self.group}", changes)
+
+    def ml_body(self, kind: str, identity: str) -> dict[str, Json]:
+        """A connector, model or model group as it is."""
+        return dict(copy.deepcopy(ml_objects(self.client, kind)[identity]))
+
     def edit_model(self, role: str, **changes: Json) -> None:
         """Change a model in place."""
         self.send("PUT", f"{ML}/models/{self.model(role)}", changes)
 
     def described(self, kind: str, identity: str, text: str) -> str:
         """Its description with other words before the marker."""
-        description = ml_objects(self.client, kind)[identity]["description"]
+        description = self.ml_body(kind, identity)["description"]
         return f"{text} {description[description.index('managed-by') :]}"
 
     def undeploy(self, role: str) -> None:
@@ -82,8 +99,7 @@ class Hand:
 
     def action(self, role: str) -> dict[str, Json]:
         """The one action of a connector."""
-        body = ml_objects(self.client, "connectors")[self.connector(role)]
-        return dict(copy.deepcopy(body["actions"][0]))
+        return dict(self.ml_body("connectors", self.connector(role))["actions"][0])
 
     def edit_pipeline(self, path: str, change: Callable[[Json], None]) -> None:
         """Change the body of an ingest pipeline (`_ingest/pipeline/…`) or search pipeline (`_search/pipeline/…`)."""

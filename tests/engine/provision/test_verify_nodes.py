@@ -21,7 +21,11 @@ from tests.engine.provision.encoders import Weighted
 from tests.engine.provision.nodes import NAMES, Node, three_nodes
 from tests.engine.provision.wire import wire_to
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    # what a node that has been started again says once, when it is asked for the statistics of ML Commons
+    pytest.mark.filterwarnings("ignore:this request accesses system indices"),
+]
 
 EVERYWHERE = ", ".join(NAMES)
 

@@ -1,6 +1,6 @@
 """verify: look at a deployment from its books to its answers, and say what does not fit."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from opensearchpy import OpenSearch, TransportError
 
@@ -9,7 +9,7 @@ from neuralshelf.connectors.runtime import Runtime
 from neuralshelf.errors import ProvisionError
 from neuralshelf.provision.deployment import Deployment
 from neuralshelf.provision.observe import observe
-from neuralshelf.provision.spaces import read_spaces
+from neuralshelf.provision.spaces import Space, read_spaces
 from neuralshelf.provision.verify.check import Check, Verification
 from neuralshelf.provision.verify.models import check_answers, check_deployed, node_names
 from neuralshelf.provision.verify.subject import Subject
@@ -38,42 +38,56 @@ def verify(
     Raises:
         ProvisionError: the cluster can't be asked.
     """
-    checks = []
+    made = deployment.resources(runtime)
     try:
-        for check in _checks(client, deployment, runtime, sample):
-            checks.append(check)
-            tell(check)
+        live = observe(client, made, prefix=deployment.prefix).live
+        spaces, unreadable = _spaces(client, deployment.config.index.physical_name)
     except TransportError as fault:
-        raise ProvisionError(
-            f"the cluster refuses a question ({fault.status_code}): {reason(fault)}", hint="neuralshelf doctor"
-        ) from None
+        raise ProvisionError(_refused(fault), hint="neuralshelf doctor") from None
+    subject = Subject(client, deployment, {resource.address: resource for resource in made}, live, spaces)
+    checks = []
+    for check in [*unreadable, *_checks(subject, sample)]:
+        checks.append(check)
+        tell(check)
     return Verification(deployment.config.index.physical_name, tuple(checks))
 
 
-def _checks(client: OpenSearch, deployment: Deployment, runtime: Runtime, sample: int) -> Iterator[Check]:
-    desired = deployment.resources(runtime)
-    index = deployment.config.index.physical_name
-    try:
-        spaces = read_spaces(client, index)
-    except ProvisionError as fault:
-        spaces = {}
-        yield Check("space", f"index/{index}", False, fault.message, fault.hint)
-    live = observe(client, desired, prefix=deployment.prefix).live
-    subject = Subject(client, deployment, {resource.address: resource for resource in desired}, live, spaces)
-    yield from check_wiring(subject)
+def _checks(subject: Subject, sample: int) -> Iterator[Check]:
+    of = subject.index_address
+    yield from _answered("wiring", of, lambda: check_wiring(subject))
 
-    names = node_names(client)
-    deployed = [check_deployed(subject, model, names) for model in subject.models]
-    yield from (check for check, _ in deployed)
-    if not all(check.ok for check, _ in deployed):
-        yield Check("answers", f"index/{index}", None, "not asked: a question would deploy models that are not")
+    workers: dict[str, tuple[str, ...]] = {}
+    names = node_names(subject.client)
+    for model in subject.models:
+        check, workers[model.address] = check_deployed(subject, model, names)
+        yield check
+    if not all(workers.values()):
+        yield Check("model-answers", of, None, "not asked: a question would deploy the models that are not deployed")
         return
-    for model, (_, workers) in zip(subject.models, deployed, strict=True):
-        yield check_answers(subject, model, workers, names)
-    if subject.index_address not in live:
-        return
-    yield from check_documents_in(subject)
-    documents = int(client.count(index=index)["count"])
-    yield from check_queries(subject, documents)
-    if documents:
-        yield check_kept(subject, sample)
+    for model in subject.models:
+        yield check_answers(subject, model, workers[model.address], names)
+    if of in subject.live:
+        yield from _answered("document-to-vector", of, lambda: check_documents_in(subject))
+        yield from _answered("query-to-vector", of, lambda: check_queries(subject))
+        yield from _answered("kept-vectors", of, lambda: check_kept(subject, sample))
+
+
+def _spaces(client: OpenSearch, index: str) -> tuple[Mapping[str, Space], tuple[Check, ...]]:
+    try:
+        return read_spaces(client, index), ()
+    except ProvisionError as fault:
+        return {}, (Check("space", f"index/{index}", False, fault.message, fault.hint),)
+
+
+def _answered(name: str, of: str, look: Callable[[], Iterable[Check]]) -> Iterator[Check]:
+    """The checks of one part; a question that the cluster refuses ends the part, not the verification."""
+    try:
+        yield from look()
+    except TransportError as fault:
+        right = fault.status_code == 403
+        hint = "this login lacks a right: neuralshelf roles renders the role" if right else "neuralshelf doctor"
+        yield Check(name, of, False, _refused(fault), hint)
+
+
+def _refused(fault: TransportError) -> str:
+    return f"the cluster refuses a question ({fault.status_code}): {reason(fault)}"

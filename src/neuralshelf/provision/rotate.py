@@ -13,6 +13,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from neuralshelf.connectors.runtime import Runtime
+from neuralshelf.connectors.spec import ROLES
 from neuralshelf.errors import ProvisionError
 from neuralshelf.provision.deployment import Deployment
 from neuralshelf.provision.live import Observed
@@ -23,6 +24,9 @@ from neuralshelf.resource import Kind
 
 # The cluster's settings name the hosts that connectors may call; an endpoint that moves may need another.
 KINDS = (Kind.SETTINGS, Kind.CONNECTOR, Kind.MODEL)
+
+# How long ML Commons lets a call wait for a connection of its pool; it can't be configured.
+POOL_WAIT_SECONDS = 10.0
 
 # What a model in use can have changed; for anything else it would have to be made anew.
 _IN_PLACE = ("connector_id", "(made from)", "name", "description", "model_state", "is_enabled")
@@ -36,12 +40,15 @@ class Rotation:
         connectors: addresses of those that were replaced; none when everything was up to date.
         models: addresses of those that were pointed at them.
         seconds: how long it took.
+        revoke_after: seconds until the old credentials can be revoked: calls that waited for a connection, or for a
+            repetition after throttling, are signed with them.
         expires: end of the credentials that are in force now; None when they last, or nobody says.
     """
 
     connectors: tuple[str, ...]
     models: tuple[str, ...]
     seconds: float
+    revoke_after: float
     expires: datetime | None
 
     def as_dict(self) -> dict[str, Any]:
@@ -51,6 +58,7 @@ class Rotation:
             "connectors": list(self.connectors),
             "models": list(self.models),
             "seconds": round(self.seconds, 3),
+            "revoke_after": self.revoke_after,
             "expires": self.expires.isoformat() if self.expires else None,
         }
 
@@ -84,7 +92,8 @@ def rotate(
     """Bring `runtime` into the live connectors; those that were made from it already are left as they are.
 
     Credentials that were lent for a time are always written, since no other run can have been given the same ones.
-    When this returns, no node uses the old ones for a new call.
+    When this returns, no node begins a call with the old ones (measured on two nodes: 0.2 s after the models were
+    pointed elsewhere, of the 2 s that are waited); for those that have begun see `Rotation.revoke_after`.
 
     Args:
         force: replace all connectors. What they hold can't be seen, only what they were made from.
@@ -114,8 +123,14 @@ def rotate(
         connectors=tuple(c.address for c in done if c.action is Action.REPLACE),
         models=tuple(c.address for c in done if c.action is Action.UPDATE and c.address.startswith(Kind.MODEL)),
         seconds=time.monotonic() - begun,
+        revoke_after=_lingering(deployment),
         expires=runtime.expires,
     )
+
+
+def _lingering(deployment: Deployment) -> float:
+    tunings = [spec.tuning(role) for spec in deployment.config.connectors.values() for role in ROLES]
+    return POOL_WAIT_SECONDS + max(float(t.retry_timeout) if t.max_retry_times else 0.0 for t in tunings)
 
 
 def _outdated(observed: Observed, deployment: Deployment) -> Observed:

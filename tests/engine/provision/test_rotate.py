@@ -105,6 +105,7 @@ def test_both_kinds_of_connectors_are_rotated_and_nothing_else_is_touched(
     done = turned(project, server.runtime(server.keys.issue()))
     assert len(done.connectors) == len(done.models) == 4
     assert done.as_dict()["connectors"] == list(done.connectors)
+    assert done.revoke_after == 10 + 60  # the pool's wait, and the retry_timeout of ingest
     differing = since(before, project)
     kinds = {(where.split("/")[0], how) for where, how in differing.items()}
     assert kinds == {("connectors", "added"), ("connectors", "removed"), ("models", "changed")}

@@ -13,7 +13,7 @@ from neuralshelf.provision.objects.ml import ML, search_all
 from neuralshelf.resource import Kind, Resource, resolve
 
 DEPLOY_SECONDS = 120.0
-DEPLOYED, DEPLOYING = "DEPLOYED", "DEPLOYING"
+DEPLOYED, DEPLOYING, FAILED = "DEPLOYED", "DEPLOYING", "DEPLOY_FAILED"
 _SETTABLE = ("name", "description", "connector_id")
 _SHOWN = ("name", "model_group_id", "connector_id", "rate_limiter", "interface", "guardrails", "deploy_setting")
 
@@ -124,6 +124,8 @@ def _await_deployed(writing: Writing, resource: Resource, model: str) -> None:
             return
         if state != DEPLOYING and time.monotonic() > ask_after:
             with contextlib.suppress(ConflictError):
+                if state == FAILED:  # the node would take every new attempt for a duplicate of the one that failed
+                    writing.send("POST", f"{ML}/models/{model}/_undeploy")
                 writing.send("POST", f"{ML}/models/{model}/_deploy")
             ask_after = time.monotonic() + 10.0
         time.sleep(0.1)

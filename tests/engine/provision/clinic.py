@@ -104,13 +104,15 @@ class Clinic:
 
 
 @contextmanager
-def open_clinic(client: OpenSearch, cluster: ClusterConfig, name: str) -> Iterator[Clinic]:
-    """A full deployment, not applied yet, whose models answer through a gate. It is taken away in the end."""
+def open_clinic(
+    client: OpenSearch, cluster: ClusterConfig, name: str, shape: Mapping[str, Any] = FULL
+) -> Iterator[Clinic]:
+    """A deployment, not applied yet, whose models answer through a gate. It is taken away in the end."""
     before = snapshot(client)
-    config = {**FULL, "project": name, "index": {"name": name, **FULL["index"]}}
-    impatient = {**FULL["connectors"]["text"], "search": {"read_timeout": 2, "max_retry_times": 0}}
-    config["connectors"] = {**FULL["connectors"], "text": impatient}
-    config["search"] = {"template": f"{name}-search", **FULL["search"]}
+    config = {**shape, "project": name, "index": {"name": name, **shape["index"]}}
+    impatient = {**shape["connectors"]["text"], "search": {"read_timeout": 2, "max_retry_times": 0}}
+    config["connectors"] = {**shape["connectors"], "text": impatient}
+    config["search"] = {"template": f"{name}-search", **shape["search"]}
     with ExitStack() as stack:
         gate = Gate(forward(stack.enter_context(served(RIGHT))))
         stack.callback(gate.close)

@@ -18,6 +18,7 @@ from neuralshelf.provision.doctor.models import Answer, LiveModel, ask_models, c
 from neuralshelf.provision.doctor.reach import greet, not_opensearch, why_away
 from neuralshelf.provision.doctor.vectors import check_dimensions, check_spaces, check_used
 from neuralshelf.provision.lock import holder
+from neuralshelf.provision.plan import Change
 from neuralshelf.provision.provisioner import Provisioner
 from neuralshelf.resource import Kind, Resource
 from neuralshelf.settings import ClusterConfig
@@ -169,7 +170,13 @@ class _Examination:
         if any(found.remedy.startswith("neuralshelf apply") for found in self.findings):
             return  # which mends these, too
         explained = {found.subject for found in self.findings}
-        left = sorted({change.address for change in (*found.writes, *found.blocked)} - explained)
+        changed = [change for change in (*found.writes, *found.blocked) if not _state_alone(change)]
+        left = sorted({change.address for change in changed} - explained)
         if left:
             shown = ", ".join(left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
             yield finding("unapplied-changes", self.deployment.prefix, count=len(left), addresses=shown)
+
+
+def _state_alone(change: Change) -> bool:
+    """A model that is not deployed is the matter of another check."""
+    return bool(change.differences) and all(d.path == "model_state" for d in change.differences)

@@ -143,8 +143,8 @@ _MACHINE_LEARNING = (
         "the key that credentials of connectors are encrypted with is gone or another one ({said}): the index "
         ".plugins-ml-config was deleted or not restored, so credentials can't be read any more, at the latest after "
         "the next restart",
-        "make all connectors anew, which needs no new credentials: neuralshelf rotate; put .plugins-ml-config into "
-        "every snapshot together with the other .plugins-ml indexes",
+        "make all connectors anew, which needs no new credentials: neuralshelf rotate --force; put .plugins-ml-config "
+        "into every snapshot together with the other .plugins-ml indexes",
     ),
     Fault(
         "model-disabled",

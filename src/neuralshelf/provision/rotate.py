@@ -4,6 +4,7 @@ It is an apply that looks at connectors and models alone: a new connector, tried
 are pointed at it, and the old one goes when no node uses it any more. Pipelines and indexes never notice.
 """
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -77,7 +78,9 @@ def plan_rotation(client: OpenSearch, deployment: Deployment, runtime: Runtime, 
     changes = tuple(c for c in found.changes if c.action is not Action.DELETE or c.live in observed.twins)
     for change in changes:
         _refuse_interruption(change)
-    return replace(found, changes=changes)
+    others = _other_versions(observed, deployment)
+    note = "version {} of the index keeps the credentials it has; rotate with its configuration, too"
+    return replace(found, changes=changes, notes=tuple(map(note.format, others)))
 
 
 def rotate(
@@ -92,8 +95,11 @@ def rotate(
     """Bring `runtime` into the live connectors; those that were made from it already are left as they are.
 
     Credentials that were lent for a time are always written, since no other run can have been given the same ones.
-    When this returns, no node begins a call with the old ones (measured on two nodes: 0.2 s after the models were
-    pointed elsewhere, of the 2 s that are waited); for those that have begun see `Rotation.revoke_after`.
+    Only the configured version of the index is looked at; while a migration is not finished the other one has to be
+    rotated with its own configuration.
+
+    When this returns, no node begins a call with the old ones: the models were pointed elsewhere 2 s ago, and on two
+    nodes 0.2 s were measured. For calls that have begun see `Rotation.revoke_after`.
 
     Args:
         force: replace all connectors. What they hold can't be seen, only what they were made from.
@@ -117,8 +123,11 @@ def rotate(
         done.append(change)
         tell(change)
 
+    planned = make()
+    for line in planned.notes:
+        say(line)
     made = Provisioner(client, deployment, runtime, say)
-    made.apply(make(), verb="rotate", make=make, show=lambda _: None, tell=note)
+    made.apply(planned, verb="rotate", make=make, show=lambda _: None, tell=note)
     return Rotation(
         connectors=tuple(c.address for c in done if c.action is Action.REPLACE),
         models=tuple(c.address for c in done if c.action is Action.UPDATE and c.address.startswith(Kind.MODEL)),
@@ -131,6 +140,13 @@ def rotate(
 def _lingering(deployment: Deployment) -> float:
     tunings = [spec.tuning(role) for spec in deployment.config.connectors.values() for role in ROLES]
     return POOL_WAIT_SECONDS + max(float(t.retry_timeout) if t.max_retry_times else 0.0 for t in tunings)
+
+
+def _other_versions(observed: Observed, deployment: Deployment) -> list[int]:
+    """Of the index, that have connectors: there are two while a migration is not finished."""
+    names = [live.name for address, live in observed.live.items() if address.startswith(f"{Kind.CONNECTOR}/")]
+    found = {int(m[1]) for name in names if (m := re.match(rf"{re.escape(deployment.prefix)}-v(\d+)-", name))}
+    return sorted(found - {deployment.config.index.version})
 
 
 def _outdated(observed: Observed, deployment: Deployment) -> Observed:

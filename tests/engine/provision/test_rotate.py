@@ -199,6 +199,21 @@ def test_a_model_that_could_not_stay_is_not_rotated(shop: Project, server: KeySe
     assert "apply" in caught.value.hint
 
 
+def test_another_version_of_the_index_is_left_alone_and_said_so(shop: Project, server: KeyServer, key: Key) -> None:
+    shop.edit("index.version", 2)
+    new = server.runtime(server.keys.issue())
+    applied(shop, new)
+    connectors = ml_objects(shop.client, "connectors")
+    told: list[str] = []
+    done = turned(shop, server.runtime(server.keys.issue()), say=told.append)
+    assert [address.split("-v")[1][0] for address in done.connectors] == ["2", "2"]
+    left = connectors.keys() & ml_objects(shop.client, "connectors").keys()
+    assert sorted(connectors[identity]["name"].split("-v")[1][0] for identity in left) == ["1", "1"]
+    assert any("version 1 of the index keeps the credentials" in line for line in told)
+    shop.edit("index.version", 1)
+    assert len(turned(shop, server.runtime(server.keys.issue())).connectors) == 2
+
+
 def test_planted_secrets_show_nowhere(
     shop: Project, server: KeyServer, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ import yaml
 from opensearchpy import OpenSearch
 from pydantic import SecretStr
 
+from neuralshelf.client import connect
 from neuralshelf.connectors.runtime import Runtime
 from neuralshelf.provision.deployment import Deployment
+from neuralshelf.provision.provisioner import Provisioner
 from tests.engine.conftest import ServedModels
 from tests.engine.provision.wire import Moment, Wire
 
@@ -144,6 +146,16 @@ class Project:
         """As the command line reads it."""
         made = Runtime(self.server.region)
         return made.at(self.server.url, self.environ[ACCESS_KEY], SecretStr(self.environ[SECRET_KEY]))
+
+    @contextmanager
+    def provisioner(self) -> Iterator[Provisioner]:
+        """The same verbs in this process, by way of the wire."""
+        deployment = self.deployment()
+        client = connect(deployment.environment.cluster)
+        try:
+            yield Provisioner(client, deployment, self.runtime())
+        finally:
+            client.close()
 
     def command(self, verb: str, *words: str) -> list[str]:
         """Command line of a verb."""

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
+from neuralshelf.provision.guard import confirm
 from tests.engine.provision.conftest import MakeProject
 from tests.engine.provision.deployment import SMALL, Finished, Project
 from tests.engine.provision.snapshot import ML_KINDS, changes, ml_objects, snapshot
@@ -54,17 +55,27 @@ def names(client: OpenSearch, project: Project) -> Counter[str]:
 
 def goes_on(project: Project, where: str) -> None:
     """The next apply makes what is missing and nothing twice; then there is nothing to do."""
-    applied = project.run("apply", code=None)
-    assert applied.code == 0, f"{where}: {applied.err}"
-    expected = {"model_groups": 1, "connectors": 2, "models": 2}
-    found = names(project.client, project)
-    assert set(found.values()) == {1}, f"{where}: {found}"
-    assert Counter(key.split("/")[0] for key in found) == expected, f"{where}: {found}"
-    project.wire.clear()
-    planned = project.run("plan", "--detailed-exitcode", code=None)
-    assert planned.code == 0, f"{where}: {planned.out}"
-    assert project.wire.writes == [], where
-    assert locks(project) == [], where
+    print(where)
+    with project.provisioner() as made:
+        made.apply(made.plan(), show=lambda changed: None)
+        expected = {"model_groups": 1, "connectors": 2, "models": 2}
+        found = names(project.client, project)
+        assert set(found.values()) == {1}, found
+        assert Counter(key.split("/")[0] for key in found) == expected, found
+        project.wire.clear()
+        left = made.plan()
+        assert left.writes == left.blocked == (), left.as_dict()
+        assert project.wire.writes == []
+        confirm(made.client, made.deployment)
+        assert locks(project) == []
+
+
+def is_gone(project: Project, before: dict[str, Any], where: str) -> None:
+    """The next destroy takes away what is left."""
+    print(where)
+    with project.provisioner() as made:
+        made.apply(made.plan_destroy(), verb="destroy", make=made.plan_destroy)
+    assert changes(before, snapshot(project.client)) == {}
 
 
 def locks(project: Project) -> list[str]:
@@ -100,9 +111,7 @@ def test_a_destroy_killed_anywhere_is_finished_by_the_next(make_project: MakePro
     project = make_project(SMALL)
     before = snapshot(project.client)
     count = 0
-    for where, _ in kills(project, lambda number: project.run("apply"), "destroy", "--yes"):
-        done = project.run("destroy", "--yes", code=None)
-        assert done.code == 0, f"{where}: {done.err}"
-        assert changes(before, snapshot(project.client)) == {}, where
+    for where, _ in kills(project, lambda number: goes_on(project, "applied"), "destroy", "--yes"):
+        is_gone(project, before, where)
         count += 1
     assert count >= 10

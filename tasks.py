@@ -88,6 +88,38 @@ def unlock(c: Context, id: str, environment: str = "local") -> None:
     run("unlock", id, environment=environment)
 
 
+@task
+def verify(c: Context, json: bool = False, environment: str = "local") -> None:
+    """Whether models, pipelines and index fit each other, asked of every node."""
+    run("verify", *flags(json=json), environment=environment)
+
+
+@task
+def doctor(c: Context, json: bool = False, environment: str = "local") -> None:
+    """What is wrong with cluster, models or deployment, and what to do about it."""
+    run("doctor", *flags(json=json), environment=environment)
+
+
+@task
+def rotate(
+    c: Context,
+    force: bool = False,
+    watch: bool = False,
+    every: str = "",
+    json: bool = False,
+    environment: str = "local",
+) -> None:
+    """New credentials, endpoint or client settings into live connectors (--watch: whenever they change)."""
+    words = [*(["--every", every] if every else []), *flags(force=force, watch=watch, json=json)]
+    run("rotate", *words, environment=environment)
+
+
+@task
+def roles(c: Context, out: str = "", environment: str = "local") -> None:
+    """Least-privilege roles of the security plugin for this deployment (--out DIR: as files)."""
+    run("roles", *(["--out", out] if out else []), environment=environment)
+
+
 @task(positional=["file"])
 def ingest(c: Context, file: str, dry_run: bool = False, json: bool = False, environment: str = "local") -> None:
     """Index a catalogue (JSON lines with id, title, description, price …, image: a path)."""
@@ -133,5 +165,23 @@ def check(c: Context) -> None:
 
 
 namespace = Collection(
-    demo, up, down, status, plan, apply, drift, destroy, unlock, ingest, search, evaluate, test, bench, check
+    demo,
+    up,
+    down,
+    status,
+    plan,
+    apply,
+    drift,
+    destroy,
+    unlock,
+    verify,
+    doctor,
+    rotate,
+    roles,
+    ingest,
+    search,
+    evaluate,
+    test,
+    bench,
+    check,
 )

@@ -71,5 +71,9 @@ def changes_text(changes: Sequence[Change]) -> str:
     for change in changes:
         note = f"  ({change.note})" if change.note else ""
         lines.append(f"{SIGNS[change.action]} {change.address}{note}")
-        lines += [f"    {difference}" for difference in change.differences]
-    return "\n".join(lines)
+        lines.append(f"{fault.severity}: {fault.code}  {fault.subject}")
+        lines += [f"  cause: {fault.cause}", f"  next:  {fault.remedy}"]
+    looked = f"looked at: {', '.join(found.checks) or 'nothing'}"
+    if found.unchecked:
+        looked += f"; could not look at: {', '.join(found.unchecked)}"
+    return "\n".join([*(lines or ["no fault found"]), looked])

@@ -16,7 +16,7 @@ def demo(words: argparse.Namespace) -> int:
 
 
 def up(words: argparse.Namespace) -> int:
-    from neuralshelf.local.verbs import apply_deployment
+    from neuralshelf.local.provisioning import apply_deployment
 
     stack, deployment = context(words)
     running, _ = stack.start()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from neuralshelf import __version__
-from neuralshelf.cli import local, provision, searching
+from neuralshelf.cli import care, local, provision, searching
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
 
     _local(verb)
     _provision(verb)
+    _care(verb)
     _searching(verb)
     return made
 
@@ -70,6 +71,20 @@ def _provision(verb: Verb) -> None:
     made.add_argument("--json", action="store_true")
     made = verb("unlock", provision.unlock, "take the lock away from a writer that is surely dead")
     made.add_argument("id", metavar="ID", help="as the refused verb named it")
+
+
+def _care(verb: Verb) -> None:
+    made = verb("verify", care.verify, "whether models, pipelines and index fit each other, asked of every node")
+    made.add_argument("--json", action="store_true")
+    made = verb("doctor", care.doctor, "what is wrong with cluster, models or deployment, and what to do about it")
+    made.add_argument("--json", action="store_true")
+    made = verb("rotate", care.rotate, "new credentials, endpoint or client settings into live connectors")
+    made.add_argument("--force", action="store_true", help="replace all connectors, changed or not")
+    made.add_argument("--watch", action="store_true", help="go on until Ctrl-C, rotating when something has changed")
+    made.add_argument("--every", type=float, metavar="SECONDS", help="how often --watch looks (default: 60)")
+    made.add_argument("--json", action="store_true")
+    made = verb("roles", care.roles, "least-privilege roles of the security plugin for this deployment")
+    made.add_argument("--out", type=Path, metavar="DIR", help="write a file a role instead of printing them")
 
 
 def _searching(verb: Verb) -> None:

@@ -27,7 +27,7 @@ def plan(words: argparse.Namespace) -> int:
 
 
 def apply(words: argparse.Namespace) -> int:
-    from neuralshelf.local.verbs import apply_plan
+    from neuralshelf.local.provisioning import apply_plan
     from neuralshelf.provision.provisioner import check_saved
 
     provisioner = _provisioner(words)
@@ -53,7 +53,7 @@ def drift(words: argparse.Namespace) -> int:
 
 
 def destroy(words: argparse.Namespace) -> int:
-    from neuralshelf.local.verbs import carry_out
+    from neuralshelf.local.provisioning import carry_out
 
     provisioner = _provisioner(words)
     found = provisioner.plan_destroy()
@@ -75,7 +75,7 @@ def unlock(words: argparse.Namespace) -> int:
 
 
 def _provisioner(words: argparse.Namespace) -> "Provisioner":
-    from neuralshelf.local.verbs import provisioner
+    from neuralshelf.local.provisioning import provisioner
 
     return provisioner(*context(words))
 

@@ -10,7 +10,7 @@ DEAD_LETTERS_REMAIN = 3
 
 
 def ingest(words: argparse.Namespace) -> int:
-    from neuralshelf.local.verbs import ingest_catalogue
+    from neuralshelf.local.catalogue import ingest_catalogue
 
     report = ingest_catalogue(*context(words), words.file, dry_run=words.dry_run)
     if words.json:
@@ -42,7 +42,7 @@ def search(words: argparse.Namespace) -> int:
 
 
 def evaluate(words: argparse.Namespace) -> int:
-    from neuralshelf.local.verbs import evaluate_deployment
+    from neuralshelf.local.catalogue import evaluate_deployment
     from neuralshelf.tables import measures_table
 
     catalogue = words.catalogue or words.config.resolve().parent / "samples" / "catalogue.jsonl"

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from neuralshelf.client import connect
 from neuralshelf.errors import InputError, ServerError
+from neuralshelf.local.catalogue import ingest_catalogue
+from neuralshelf.local.provisioning import apply_deployment
 from neuralshelf.local.stack import Stack
-from neuralshelf.local.verbs import apply_deployment, ingest_catalogue
 from neuralshelf.provision.deployment import Deployment
 from neuralshelf.search import search
 from neuralshelf.tables import hits_table

@@ -14,6 +14,7 @@ from pathlib import Path
 from opensearchpy import OpenSearch
 from pydantic import SecretStr
 
+from neuralshelf.aws import Profile
 from neuralshelf.client import connect
 from neuralshelf.connectors.runtime import Runtime
 from neuralshelf.errors import MissingDependencyError, NeuralshelfError, ServerError
@@ -150,11 +151,18 @@ class Stack:
         cluster = deployment.environment.cluster
         return connect(cluster, cluster.url or self.running().engine_url, pool=pool)
 
-    def runtime(self, deployment: Deployment) -> Runtime:
-        """Where OpenSearch finds the models, with the keys that the local server accepts."""
+    def runtime(self, deployment: Deployment, profile: Profile | None = None) -> Runtime:
+        """Where OpenSearch finds the models, with the keys that are accepted there.
+
+        Args:
+            profile: see `Runtime.from_config`.
+
+        Raises:
+            ServerError: that is a server of this stack, which is not up.
+        """
         config = deployment.environment.runtime
         if config.provider == "aws" or config.url is not None:
-            return Runtime.from_config(config)
+            return Runtime.from_config(config, profile)
         url = self.running().runtime_url
         if url is None:
             raise ServerError("no model server is up here", hint="neuralshelf down, then up")

@@ -1,67 +1,19 @@
-"""What `up`, `apply` and `ingest` do on a stack: provisioning and ingesting against its addresses."""
+"""What `ingest` and `evaluate` do on a stack."""
 
 import hashlib
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from opensearchpy import AuthorizationException, OpenSearch
-from tqdm import tqdm
 
 from neuralshelf.errors import ConfigError, InputError
 from neuralshelf.ingestion.catalogue import Catalogue
 from neuralshelf.ingestion.ingest import WRITERS, Report, ingest
+from neuralshelf.local.provisioning import say
 from neuralshelf.local.stack import Stack
 from neuralshelf.pipelines.spec import IndexSpec
 from neuralshelf.provision.deployment import Deployment
 from neuralshelf.provision.guard import confirm
-from neuralshelf.provision.plan import Action, Change, Plan
-from neuralshelf.provision.provisioner import Provisioner
 from neuralshelf.relevance.evaluate import Evaluator
-from neuralshelf.tables import plan_text
-
-
-def provisioner(stack: Stack, deployment: Deployment) -> Provisioner:
-    """Plans and applies this deployment; says what it does on stderr."""
-    return Provisioner(stack.client(deployment), deployment, stack.runtime(deployment), _say)
-
-
-def apply_deployment(stack: Stack, deployment: Deployment) -> None:
-    """Provision, then ask every model: DEPLOYED is no proof that it answers."""
-    made = provisioner(stack, deployment)
-    apply_plan(made, made.plan())
-
-
-def apply_plan(made: Provisioner, plan: Plan, *, adopt: bool = False, exactly: bool = False) -> None:
-    """Show a plan, carry it out, ask every model.
-
-    Args:
-        exactly: refuse when the cluster changes meanwhile, instead of showing the new plan and carrying that out.
-    """
-    if plan.writes or plan.blocked:
-        _show(plan)
-    carry_out(made, plan, make=lambda: made.plan(adopt=adopt), show=None if exactly else _show)
-    confirm(made.client, made.deployment)
-    counted = sum(change.action is not Action.DELETE for change in plan.changes)
-    _say(f"{counted} objects, {len(plan.writes)} written, all models answer")
-
-
-def carry_out(
-    made: Provisioner,
-    plan: Plan,
-    *,
-    verb: str = "apply",
-    make: Callable[[], Plan] | None = None,
-    show: Callable[[Plan], None] | None = None,
-) -> None:
-    """Do what a shown plan says, with a bar."""
-    with tqdm(total=len(plan.writes), unit="", desc=verb, file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
-
-        def tell(change: Change) -> None:
-            bar.write(f"neuralshelf: {change.action} {change.address}", file=sys.stderr)
-            bar.update()
-
-        made.apply(plan, verb=verb, make=make, show=show, tell=tell)
 
 
 def ingest_catalogue(stack: Stack, deployment: Deployment, path: Path, *, dry_run: bool = False) -> Report:
@@ -81,7 +33,7 @@ def _confirm(client: OpenSearch, deployment: Deployment) -> None:
     try:
         confirm(client, deployment, roles=("ingest",))
     except AuthorizationException:
-        _say("this login may not read models, so their vector space was not checked: neuralshelf verify does that")
+        say("this login may not read models, so their vector space was not checked: neuralshelf verify does that")
 
 
 def evaluate_deployment(
@@ -108,11 +60,3 @@ def evaluate_deployment(
 
 def _picture_field(index: IndexSpec) -> str | None:
     return next(iter(index.images), None)
-
-
-def _show(plan: Plan) -> None:
-    print(plan_text(plan), file=sys.stderr)
-
-
-def _say(line: str) -> None:
-    print(f"neuralshelf: {line}", file=sys.stderr)

@@ -165,23 +165,8 @@ def check(c: Context) -> None:
 
 
 namespace = Collection(
-    demo,
-    up,
-    down,
-    status,
-    plan,
-    apply,
-    drift,
-    destroy,
-    unlock,
-    verify,
-    doctor,
-    rotate,
-    roles,
-    ingest,
-    search,
-    evaluate,
-    test,
-    bench,
-    check,
+    *(demo, up, down, status),
+    *(plan, apply, drift, destroy, unlock, verify, doctor, rotate, roles),
+    *(ingest, search, evaluate),
+    *(test, bench, check),
 )

@@ -71,6 +71,26 @@ def changes_text(changes: Sequence[Change]) -> str:
     for change in changes:
         note = f"  ({change.note})" if change.note else ""
         lines.append(f"{SIGNS[change.action]} {change.address}{note}")
+        lines += [f"    {difference}" for difference in change.differences]
+    return "\n".join(lines)
+
+
+def checks_text(found: "Verification") -> str:
+    """A line a check, failures with their remedy, and the verdict."""
+    signs = {True: "ok", False: "FAILED", None: "-"}
+    lines = []
+    for check in found.checks:
+        lines.append(f"{signs[check.ok]:6}  {check.name}  {check.of}: {check.found}")
+        if check.ok is False and check.remedy:
+            lines.append(f"        next: {check.remedy}")
+    verdict = "ready" if found.ok else f"not ready: {len(found.failures)} of {len(found.checks)} checks failed"
+    return "\n".join([*lines, f"{found.index}: {verdict}"])
+
+
+def diagnosis_text(found: "Diagnosis") -> str:
+    """Each fault with cause and remedy, and what was looked at."""
+    lines = []
+    for fault in found.findings:
         lines.append(f"{fault.severity}: {fault.code}  {fault.subject}")
         lines += [f"  cause: {fault.cause}", f"  next:  {fault.remedy}"]
     looked = f"looked at: {', '.join(found.checks) or 'nothing'}"

@@ -3,9 +3,13 @@
 import argparse
 import json
 import sys
+from typing import TYPE_CHECKING
 
 from neuralshelf.cli.context import context
 from neuralshelf.errors import ConfigError
+
+if TYPE_CHECKING:
+    from neuralshelf.provision.rotate import Rotation
 
 FAILED = 1
 
@@ -74,10 +78,18 @@ def _watch(words: argparse.Namespace) -> int:
             every=60.0 if words.every is None else words.every,
             stop=stop,
             say=say,
-            tell=lambda done: print(json.dumps(done.as_dict()), flush=True) if words.json else say(str(done)),
+            tell=_printed if words.json else _told,
         )
     print("neuralshelf: stopped watching; the connectors stay as they are", file=sys.stderr)
     return 0
+
+
+def _printed(done: "Rotation") -> None:
+    print(json.dumps(done.as_dict()), flush=True)
+
+
+def _told(done: "Rotation") -> None:
+    print(f"neuralshelf: {len(done.connectors)} connectors rotated in {done.seconds:.1f} s", file=sys.stderr)
 
 
 def roles(words: argparse.Namespace) -> int:

@@ -29,9 +29,6 @@ KINDS = (Kind.SETTINGS, Kind.CONNECTOR, Kind.MODEL)
 # How long ML Commons lets a call wait for a connection of its pool; it can't be configured.
 POOL_WAIT_SECONDS = 10.0
 
-# What a model in use can have changed; for anything else it would have to be made anew.
-_IN_PLACE = ("connector_id", "(made from)", "name", "description", "model_state", "is_enabled")
-
 
 @dataclass(frozen=True)
 class Rotation:
@@ -129,8 +126,8 @@ def rotate(
     made = Provisioner(client, deployment, runtime, say)
     made.apply(planned, verb="rotate", make=make, show=lambda _: None, tell=note)
     return Rotation(
-        connectors=tuple(c.address for c in done if c.action is Action.REPLACE),
-        models=tuple(c.address for c in done if c.action is Action.UPDATE and c.address.startswith(Kind.MODEL)),
+        connectors=tuple(c.address for c in done if c.action is Action.REPLACE and _is(c, Kind.CONNECTOR)),
+        models=tuple(c.address for c in done if c.action is Action.UPDATE and _is(c, Kind.MODEL)),
         seconds=time.monotonic() - begun,
         revoke_after=_lingering(deployment),
         expires=runtime.expires,
@@ -167,10 +164,12 @@ def _refuse_interruption(change: Change) -> None:
         raise ProvisionError(
             f"{change.address} does not exist, so there is nothing to rotate", hint="neuralshelf apply"
         )
-    if change.action is Action.UPDATE and change.address.startswith(Kind.MODEL):
-        edited = [d for d in change.differences if d.path not in _IN_PLACE]
-        if edited:
-            raise ProvisionError(
-                f"{change.address} was edited by hand: {'; '.join(map(str, edited[:3]))}",
-                hint="neuralshelf apply mends it, which interrupts it for a moment; then rotate",
-            )
+    if change.action is Action.REPLACE and _is(change, Kind.MODEL):
+        raise ProvisionError(
+            f"{change.address} was edited and can't be kept: {'; '.join(map(str, change.differences[:3]))}",
+            hint="neuralshelf apply makes it anew; then rotate",
+        )
+
+
+def _is(change: Change, kind: Kind) -> bool:
+    return change.address.startswith(f"{kind}/")

@@ -194,7 +194,7 @@ def test_a_model_that_could_not_stay_is_not_rotated(shop: Project, server: KeySe
     model = next(iter(ml_objects(shop.client, "models")))
     limit = {"rate_limiter": {"limit": "1000", "unit": "SECONDS"}}
     shop.client.transport.perform_request("PUT", f"/_plugins/_ml/models/{model}", body=limit)
-    with pytest.raises(ProvisionError, match="edited by hand") as caught:
+    with pytest.raises(ProvisionError, match="was edited and can't be kept") as caught:
         turned(shop, server.runtime(server.keys.issue()))
     assert "apply" in caught.value.hint
 
@@ -307,13 +307,13 @@ def test_the_watch_follows_files_and_survives_wrong_and_missing_ones(
 def test_the_watch_renews_session_tokens_before_they_expire(
     shop: Project, server: KeyServer, key: Key, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch_module, "AHEAD", timedelta(seconds=12))
+    monkeypatch.setattr(watch_module, "AHEAD", timedelta(seconds=25))
     lent: list[tuple[Key, datetime]] = []
 
     def read() -> Runtime:
         """As a profile: the same until its end is near."""
-        if not lent or lent[-1][1] - datetime.now(UTC) < timedelta(seconds=12):
-            ends = datetime.now(UTC) + timedelta(seconds=16)
+        if not lent or lent[-1][1] - datetime.now(UTC) < timedelta(seconds=25):
+            ends = datetime.now(UTC) + timedelta(seconds=30)
             lent.append((server.keys.issue(temporary=True, expires=ends), ends))
         return server.runtime(*lent[-1])
 

@@ -1,12 +1,16 @@
 """Tables for people, on stdout."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
 from neuralshelf.provision.plan import Action, Change, Plan
 from neuralshelf.search import Hit
+
+if TYPE_CHECKING:
+    from neuralshelf.provision.doctor import Diagnosis
+    from neuralshelf.provision.verify import Verification
 
 SIGNS = {
     Action.CREATE: "+",

@@ -7,13 +7,14 @@ import logging
 import secrets
 import socket
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import OpenSearchException, TransportError
+from opensearchpy.exceptions import OpenSearchException, OpenSearchWarning, TransportError
 
 from neuralshelf.client import reason
 from neuralshelf.engine.base import Progress
@@ -180,11 +181,14 @@ def _check_pipeline(probe: _Probe) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """While we wait, a refused connection is no news: the client would log each with a traceback."""
+    """While we wait, a refused connection is no news: the client would log each with a traceback. Nor is it news that
+    ML Commons looks into its own indexes, which it has when the engine has run before."""
     logger = logging.getLogger("opensearch")
     before = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", OpenSearchWarning)
+            yield
     finally:
         logger.setLevel(before)

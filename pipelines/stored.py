@@ -1,13 +1,31 @@
 """Stored search templates: a search is one line of parameters and can't be put together wrongly."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 from neuralshelf.pipelines.search import search_models
 from neuralshelf.pipelines.spec import KEYWORD_LEG, IndexSpec, SearchSpec
 from neuralshelf.resource import Kind, Resource
 from neuralshelf.templates import render
 
 
-def search_templates(index: IndexSpec, search: SearchSpec, *, prefix: str) -> list[Resource]:
-    """Two templates: the search itself, and one by words alone for when the models are away."""
+@dataclass(frozen=True)
+class Place:
+    """An index that a search may meet: `models` are vector field -> id of the model that embeds queries for it."""
+
+    index: str
+    models: Mapping[str, str]
+
+
+def search_templates(
+    index: IndexSpec, search: SearchSpec, *, prefix: str, places: Sequence[Place] = ()
+) -> list[Resource]:
+    """Two templates: the search itself, and one by words alone for when the models are away.
+
+    Args:
+        places: makes a template whose searches are right on any of these indexes, whichever the alias names when a
+            query's vector is ready; for the moments in which it moves.
+    """
     values = {
         "index": index,
         "search": search,
@@ -18,6 +36,8 @@ def search_templates(index: IndexSpec, search: SearchSpec, *, prefix: str) -> li
         "models": search_models(index, prefix),
         "combination": search.combination,
         "weights": _weights(index),
+        "places": places,
+        "usual_weights": [float(search.weights[leg]) for leg in (KEYWORD_LEG, *index.vectors)],
     }
     return [
         Resource(Kind.SEARCH_TEMPLATE, name, render("pipelines/stored.json.j2", mustache=mustache, **values))

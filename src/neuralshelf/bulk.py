@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from opensearchpy import ConnectionError as NoConnection
@@ -26,11 +27,19 @@ class Outcome:
     error: str | None = None
 
 
-def index_all(client: OpenSearch, index: str, documents: Mapping[str, Mapping[str, Any]]) -> list[Outcome]:
+def index_all(
+    client: OpenSearch,
+    index: str,
+    documents: Mapping[str, Mapping[str, Any]],
+    metadata: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> list[Outcome]:
     """Index each document under its own id (so a repetition never doubles) and say what became of each.
 
     Items that may succeed later (throttled, model or engine overloaded, unreachable) are sent again, with full jitter,
     six times at most. A model refuses a whole batch of texts for one of them, so what it refused is sent again singly.
+
+    Args:
+        metadata: id -> what else its `index` action says (version, version_type, routing, …).
 
     Raises:
         EngineError: the cluster itself can't be reached or refuses the whole request for good.
@@ -38,13 +47,13 @@ def index_all(client: OpenSearch, index: str, documents: Mapping[str, Mapping[st
     outcomes: list[Outcome] = []
     waiting = dict(documents)
     for attempt in range(1, MAX_ATTEMPTS + 1):
-        failed = _send(client, index, waiting)
+        failed = _send(client, index, waiting, metadata)
         outcomes += [Outcome(i, attempt) for i in waiting if i not in failed]
         last = attempt == MAX_ATTEMPTS
         again: dict[str, Mapping[str, Any]] = {}
         for identity, first in failed.items():
             alone = len(waiting) > 1 and first.refused_by_model
-            failure = _send(client, index, {identity: waiting[identity]}).get(identity) if alone else first
+            failure = _send(client, index, {identity: waiting[identity]}, metadata).get(identity) if alone else first
             if failure is None:
                 outcomes.append(Outcome(identity, attempt + 1))
             elif failure.may_pass and not last:
@@ -87,11 +96,16 @@ _UNREACHABLE = "unreachable"
 _FINAL = ("fail_processor_exception", "mapper_parsing_exception", "script_exception")
 
 
-def _send(client: OpenSearch, index: str, documents: Mapping[str, Mapping[str, Any]]) -> dict[str, _Failure]:
+def _send(
+    client: OpenSearch,
+    index: str,
+    documents: Mapping[str, Mapping[str, Any]],
+    metadata: Mapping[str, Mapping[str, Any]],
+) -> dict[str, _Failure]:
     """Failed items by id."""
     lines: list[Any] = []
     for identity, document in documents.items():
-        lines += [{"index": {"_id": identity}}, document]
+        lines += [{"index": {"_id": identity, **metadata.get(identity, {})}}, document]
     try:
         answer = client.bulk(body=lines, index=index, request_timeout=120)
     except NoConnection as fault:
@@ -101,7 +115,7 @@ def _send(client: OpenSearch, index: str, documents: Mapping[str, Mapping[str, A
             return dict.fromkeys(documents, _Failure(fault.status_code, "overloaded", str(fault.error)))
         if fault.status_code == 413 and len(documents) > 1:
             halves = _halves(documents)
-            return _send(client, index, halves[0]) | _send(client, index, halves[1])
+            return _send(client, index, halves[0], metadata) | _send(client, index, halves[1], metadata)
         raise EngineError(
             f"index {index}: bulk refused ({fault.status_code} {fault.error})",
             hint="neuralshelf status, then ingest again",

@@ -1,38 +1,26 @@
-"""Rotation under load, with a model server that takes keys away at once; and the watch that rotates by itself."""
+"""Rotation under load, with a model server that takes old keys away at once."""
 
 import json
 import logging
-import os
-import signal
-import threading
 import time
-import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
-from neuralshelf.connectors.runtime import Runtime
 from neuralshelf.engine import Engine
-from neuralshelf.errors import ConfigError, LockedError, ProvisionError
-from neuralshelf.provision import watch as watch_module
-from neuralshelf.provision.lock import holder, locked
+from neuralshelf.errors import LockedError, ProvisionError
+from neuralshelf.provision.lock import locked
 from neuralshelf.provision.provisioner import Provisioner
-from neuralshelf.provision.rotate import Rotation, plan_rotation, rotate
-from neuralshelf.provision.watch import stopped_by_signals, watch
-from neuralshelf.settings import RuntimeConfig
+from neuralshelf.provision.rotate import plan_rotation
 from tests.engine.provision.conftest import MakeProject
-from tests.engine.provision.deployment import FULL, SMALL, Project
+from tests.engine.provision.deployment import ACCESS_KEY, FULL, SECRET_KEY, SMALL, Project
 from tests.engine.provision.keys import Key, KeyServer, key_server
 from tests.engine.provision.load import load_on
+from tests.engine.provision.rotating import applied, shown, since, turned
 from tests.engine.provision.snapshot import changes, ml_objects, snapshot
-
-WAIT_SECONDS = 40
 
 
 @pytest.fixture
@@ -50,34 +38,6 @@ def key(server: KeyServer) -> Key:
 def shop(make_project: MakeProject, server: KeyServer, key: Key) -> Project:
     """The smallest deployment, applied with `key`."""
     return applied(make_project(SMALL, server.served(key)), server.runtime(key))
-
-
-def applied(project: Project, runtime: Runtime) -> Project:
-    made = Provisioner(project.client, project.deployment(), runtime)
-    made.apply(made.plan())
-    return project
-
-
-def turned(project: Project, runtime: Runtime, **named: Any) -> Rotation:
-    return rotate(project.client, project.deployment(), runtime, **named)
-
-
-def shown(fault: BaseException) -> str:
-    """All that a person could get to see of an error."""
-    return "".join(traceback.format_exception(fault)) + repr(fault) + str(fault)
-
-
-def since(before: Mapping[str, Any], project: Project) -> dict[str, str]:
-    """What has changed, but for the number of models that a group ever had."""
-    found = changes(before, snapshot(project.client))
-    return {where: how for where, how in found.items() if not where.startswith("model_groups/")}
-
-
-def until(found: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not found():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 @pytest.mark.slow
@@ -229,135 +189,15 @@ def test_planted_secrets_show_nowhere(
     assert "PLANTED" not in "".join(seen)
 
 
-class Watching:
-    """A watch in a thread, and what it said."""
-
-    def __init__(self, project: Project, read: Callable[[], Runtime], every: float = 1.0) -> None:
-        self.said: list[str] = []
-        self.done: list[Rotation] = []
-        self.stop = threading.Event()
-        named: dict[str, Any] = {"every": every, "stop": self.stop, "say": self.said.append, "tell": self.done.append}
-        arguments = (project.client, project.deployment(), read)
-        self.thread = threading.Thread(target=watch, args=arguments, kwargs=named)
-
-
-@contextmanager
-def watching(project: Project, read: Callable[[], Runtime], every: float = 1.0) -> Iterator[Watching]:
-    found = Watching(project, read, every)
-    found.thread.start()
-    try:
-        yield found
-    finally:
-        found.stop.set()
-        found.thread.join(WAIT_SECONDS)
-        assert not found.thread.is_alive()
-
-
-class Files:
-    """Credentials in files, and the configuration that names them."""
-
-    def __init__(self, folder: Path, server: KeyServer) -> None:
-        self._folder = folder
-        named = {name: {"file": str(folder / name)} for name in ("access_key", "secret_key", "session_token")}
-        self._config = RuntimeConfig.parse({"url": server.url, **named}, "environments/test.yaml")
-
-    def put(self, key: Key) -> None:
-        for name, value in (("access_key", key.access), ("secret_key", key.secret), ("session_token", key.token)):
-            (self._folder / name).write_text(value or "")
-
-    def read(self) -> Runtime:
-        return Runtime.from_config(self._config)
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Failures are tried again soon."""
-    monkeypatch.setattr(watch_module, "URGENT_SECONDS", 0.5)
-
-
-@pytest.mark.usefixtures("quick")
-def test_the_watch_follows_files_and_survives_wrong_and_missing_ones(
-    make_project: MakeProject, server: KeyServer, tmp_path: Path
-) -> None:
-    files, key = Files(tmp_path, server), server.keys.issue(temporary=True)
-    files.put(key)
-    shop = applied(make_project(SMALL, server.served(key)), files.read())
-    with load_on(shop.wire.target, shop.name) as load, watching(shop, files.read) as found:
-        new = server.keys.issue(temporary=True)
-        files.put(new)
-        until(lambda: len(found.done) == 1, "the changed files were not seen")
-        server.keys.revoke(key)
-        files.put(Key("AKIAPLANTED", "PLANTED-wrong", "PLANTED-wrong"))
-        until(lambda: len(found.said) >= 2, "the wrong key was not tried again")
-        (tmp_path / "secret_key").unlink()
-        until(lambda: "can't be read" in found.said[-1], "the missing file was not told")
-        last = server.keys.issue(temporary=True)
-        files.put(last)
-        until(lambda: len(found.done) == 2, "the right key was not taken")
-        server.keys.revoke(new)
-    assert load.failures == []
-    assert "security token" in found.said[0]
-    assert "stay as they are" in found.said[0]
-    assert "PLANTED" not in "".join(found.said)
-    assert holder(shop.client, shop.prefix) is None
-    assert turned(shop, files.read()).connectors == ()
-
-
-@pytest.mark.usefixtures("quick")
-def test_the_watch_renews_session_tokens_before_they_expire(
-    shop: Project, server: KeyServer, key: Key, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(watch_module, "AHEAD", timedelta(seconds=25))
-    lent: list[tuple[Key, datetime]] = []
-
-    def read() -> Runtime:
-        """As a profile: the same until its end is near."""
-        if not lent or lent[-1][1] - datetime.now(UTC) < timedelta(seconds=25):
-            ends = datetime.now(UTC) + timedelta(seconds=30)
-            lent.append((server.keys.issue(temporary=True, expires=ends), ends))
-        return server.runtime(*lent[-1])
-
-    with load_on(shop.wire.target, shop.name) as load, watching(shop, read, every=3600) as found:
-        until(lambda: len(found.done) == 1, "what was lent was not brought in")
-        server.keys.revoke(key)
-        until(lambda: len(found.done) == 3, "it was not renewed")
-        until(lambda: datetime.now(UTC) > lent[0][1] + timedelta(seconds=1), "clock")
-    assert load.failures == []
-    assert server.refused() == []
-
-
-@pytest.mark.usefixtures("quick")
-def test_the_watch_says_that_credentials_end_and_that_somebody_else_writes(
-    shop: Project, server: KeyServer, key: Key
-) -> None:
-    runtime = server.runtime(server.keys.issue(temporary=True), datetime.now(UTC) + timedelta(minutes=5))
-    with locked(shop.client, shop.prefix, "migrate"), watching(shop, lambda: runtime) as found:
-        until(lambda: any("held by" in line for line in found.said), "the lock was not told")
-        assert found.done == []
-        shop.client.indices.delete(index=f"{shop.prefix}-lock")
-        until(lambda: len(found.done) == 1, "not tried again when the lock was free")
-        until(lambda: any("no newer ones" in line for line in found.said), "the end was not told")
-
-
-def test_a_watch_must_not_read_all_the_time(shop: Project, server: KeyServer, key: Key) -> None:
-    with pytest.raises(ConfigError, match="too often"):
-        watch(shop.client, shop.deployment(), lambda: server.runtime(key), every=0, stop=threading.Event())
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_watch_after_the_rotation_that_has_begun(
-    shop: Project, server: KeyServer, number: signal.Signals
-) -> None:
-    runtime = server.runtime(server.keys.issue())
-    done: list[Rotation] = []
-
-    def read() -> Runtime:
-        os.kill(os.getpid(), number)
-        return runtime
-
-    before = signal.getsignal(number)
-    with stopped_by_signals() as stop:
-        watch(shop.client, shop.deployment(), read, stop=stop, tell=done.append)
-    assert len(done) == 1
-    assert holder(shop.client, shop.prefix) is None
-    assert signal.getsignal(number) is before
+def test_the_command_rotates_once_and_then_finds_nothing_to_do(shop: Project, server: KeyServer, key: Key) -> None:
+    new = server.keys.issue()
+    shop.environ |= {ACCESS_KEY: new.access, SECRET_KEY: new.secret}
+    first = shop.run("rotate", "--json")
+    assert len(first.json["connectors"]) == 2
+    again = shop.run("rotate")
+    assert "nothing to rotate" in again.out
+    assert shop.run("plan", "--detailed-exitcode").code == 0
+    shop.environ[SECRET_KEY] = "PLANTED-wrong"
+    refused = shop.run("rotate", code=1)
+    assert "signature" in refused.err
+    assert "PLANTED" not in "".join((first.out, first.err, again.out, again.err, refused.out, refused.err))

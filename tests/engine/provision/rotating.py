@@ -1,0 +1,42 @@
+"""What tests of rotation and of the watch share."""
+
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from neuralshelf.connectors.runtime import Runtime
+from neuralshelf.provision.provisioner import Provisioner
+from neuralshelf.provision.rotate import Rotation, rotate
+from tests.engine.provision.deployment import Project
+from tests.engine.provision.snapshot import changes, snapshot
+
+WAIT_SECONDS = 60
+
+
+def applied(project: Project, runtime: Runtime) -> Project:
+    made = Provisioner(project.client, project.deployment(), runtime)
+    made.apply(made.plan())
+    return project
+
+
+def turned(project: Project, runtime: Runtime, **named: Any) -> Rotation:
+    return rotate(project.client, project.deployment(), runtime, **named)
+
+
+def shown(fault: BaseException) -> str:
+    """All that a person could get to see of an error."""
+    return "".join(traceback.format_exception(fault)) + repr(fault) + str(fault)
+
+
+def since(before: Mapping[str, Any], project: Project) -> dict[str, str]:
+    """What has changed, but for the number of models that a group ever had."""
+    found = changes(before, snapshot(project.client))
+    return {where: how for where, how in found.items() if not where.startswith("model_groups/")}
+
+
+def until(found: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not found():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)

@@ -13,9 +13,12 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+from pydantic import SecretStr
 
 from neuralshelf.aws import Profile
+from neuralshelf.connectors.resources import connector_resources
 from neuralshelf.connectors.runtime import Runtime
+from neuralshelf.connectors.spec import SageMakerText
 from neuralshelf.errors import ConfigError, MissingDependencyError, NeuralshelfError
 from neuralshelf.secrets import SecretRef
 from neuralshelf.settings import RuntimeConfig
@@ -245,3 +248,16 @@ def test_a_credential_process_lends_with_an_end(aws: Path, tmp_path: Path) -> No
     assert found.expires is not None
     assert abs(found.expires - ends) < timedelta(seconds=2)
     assert PLANTED not in repr(found)
+
+
+def test_what_is_lent_stays_out_of_fingerprints_and_what_lasts_does_not() -> None:
+    spec = SageMakerText(kind="sagemaker-text", endpoint="minilm", dimension=384)
+
+    def made(secret: str, expires: datetime | None) -> str:
+        runtime = Runtime("us-east-1", None, SecretStr("AKIA"), SecretStr(secret), expires=expires)
+        return connector_resources("text", spec, runtime=runtime, prefix="shop-test-v1", group="g")[0].fingerprint
+
+    ends = datetime.now(UTC)
+    assert made("a", None) != made("b", None)
+    assert made("a", ends) == made("b", ends) == made("b", ends + timedelta(hours=1))
+    assert made("a", ends) != made("a", None)

@@ -33,7 +33,7 @@ def check_deployed(subject: Subject, model: Model, names: Mapping[str, str]) -> 
     name = "model-deployed"
     if model.id is None:
         stranger = model.address in subject.live
-        found = "is there, but neuralshelf did not make it" if stranger else "does not exist"
+        found = "is there, but this deployment did not make it" if stranger else "does not exist"
         return Check(name, model.address, False, found, APPLY), ()
     try:
         body = _get(subject.client, f"models/{model.id}")

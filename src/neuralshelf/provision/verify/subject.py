@@ -64,6 +64,10 @@ class Subject:
         resource = next(resource for resource in self.desired.values() if resource.kind is kind)
         return resource, self.live.get(resource.address)
 
+    def owns(self, live: Live) -> bool:
+        """Whether this deployment made it."""
+        return live.marker is not None and live.marker.prefix == self.deployment.prefix
+
     @property
     def settings(self) -> Mapping[str, Json]:
         """Flat settings of the live index; empty without one."""
@@ -90,5 +94,4 @@ class Subject:
             for role in ROLES:
                 address = model_address(self.deployment.generation, logical, role)
                 live = self.live.get(address)
-                ours = live is not None and live.marker is not None
-                yield Model(address, spec, role, fields, live.id if live is not None and ours else None)
+                yield Model(address, spec, role, fields, live.id if live is not None and self.owns(live) else None)

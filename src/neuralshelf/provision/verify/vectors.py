@@ -22,6 +22,8 @@ ATTEMPTS = 3
 SCORE_TOLERANCE = 1e-3
 """The stored vector is rounded to half precision, which moves a score by far less."""
 
+NAMED = 5
+
 _REINDEX = f"ingest these documents again; if there are many, {MIGRATE}"
 
 
@@ -135,8 +137,10 @@ def check_kept(subject: Subject, sample: int) -> Iterator[Check]:
                 wrong.append(identity)
             worst = min(worst, (cosine, f"{identity}, {field}"))
     if wrong:
-        some = f"{len(dict.fromkeys(wrong))} of {len(found)} documents"
-        told = f"{some} have other vectors than their texts give now (cosine {worst[0]:.2f}: {worst[1]})"
+        some = list(dict.fromkeys(wrong))
+        named = ", ".join(some[:NAMED]) + ("" if len(some) <= NAMED else f" and {len(some) - NAMED} more")
+        told = f"{len(some)} of {len(found)} documents have other vectors than their texts give now: {named}"
+        told += f" (cosine {worst[0]:.2f}: {worst[1]})"
         yield Check(name, of, False, told, _REINDEX)
     elif not compared:
         yield Check(name, of, None, "no document with a vector of text alone")

@@ -36,9 +36,9 @@ def _index(subject: Subject) -> Check:
     live = subject.live.get(subject.index_address)
     if live is None:
         return Check("index", subject.index_address, False, "does not exist", APPLY)
-    if live.marker is None:
+    if not subject.owns(live):
         remedy = f"rename index.name, or delete {live.name} if nobody needs it"
-        return Check("index", subject.index_address, False, "is there, but neuralshelf did not make it", remedy)
+        return Check("index", subject.index_address, False, "is there, but this deployment did not make it", remedy)
     return Check("index", subject.index_address, True, "is there")
 
 

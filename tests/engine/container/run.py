@@ -1,6 +1,6 @@
 """Run the engine tests once more, with OpenSearch in a container by testcontainers.
 
-    python tests/engine/container/run.py [argument of pytest …]        default: tests/engine with test_plan.py of provision/
+    python tests/engine/container/run.py [argument of pytest …]        default: see below
 
 The image is the one that OPENSEARCH_IMAGE names; else one made here of the embedded engine's files; else, without root
 or debootstrap, the official one, which docker pulls. Where no docker or no image can be had this says so and ends with
@@ -53,7 +53,7 @@ def _test(image: str, words: list[str]) -> int:
         # Its helper would have to be pulled; a container that a killed run left is removed by the next.
         "TESTCONTAINERS_RYUK_DISABLED": "true",
     }
-    # The longest part says the same to every engine, and has its own; one file of it shows that it can talk to this one.
+    # The longest part says the same to every engine: one file of it shows that it can be said to this one, too.
     all_but_most = ["tests/engine", "--ignore=tests/engine/provision", "tests/engine/provision/test_plan.py"]
     paths = [] if any((PROJECT / word.split("::")[0]).exists() for word in words) else all_but_most
     command = [sys.executable, "-m", "pytest", "--engine=container", *paths, *words]

@@ -89,6 +89,29 @@ def unlock(c: Context, id: str, environment: str = "local") -> None:
 
 
 @task
+def migrate(
+    c: Context,
+    status: bool = False,
+    rollback: bool = False,
+    finish: bool = False,
+    queries: str = "",
+    tolerance: str = "",
+    accept_worse: bool = False,
+    catalogue: str = "",
+    without_pictures: bool = False,
+    yes: bool = False,
+    json: bool = False,
+    environment: str = "local",
+) -> None:
+    """Another embedding model while reads and writes go on; --status, --rollback, --finish."""
+    given = {"queries": queries, "tolerance": tolerance, "catalogue": catalogue}
+    words = [word for name, value in given.items() if value for word in (f"--{name}", value)]
+    words += flags(status=status, rollback=rollback, finish=finish, accept_worse=accept_worse)
+    words += flags(without_pictures=without_pictures, yes=yes, json=json)
+    run("migrate", *words, environment=environment)
+
+
+@task
 def verify(c: Context, json: bool = False, environment: str = "local") -> None:
     """Whether models, pipelines and index fit each other, asked of every node."""
     run("verify", *flags(json=json), environment=environment)
@@ -166,7 +189,7 @@ def check(c: Context) -> None:
 
 namespace = Collection(
     *(demo, up, down, status),
-    *(plan, apply, drift, destroy, unlock, verify, doctor, rotate, roles),
+    *(plan, apply, drift, destroy, unlock, migrate, verify, doctor, rotate, roles),
     *(ingest, search, evaluate),
     *(test, bench, check),
 )

@@ -1,11 +1,27 @@
 """What every verb begins with: the configuration, and where its parts are."""
 
 import argparse
+import sys
 from typing import TYPE_CHECKING
+
+from neuralshelf.errors import ConfigError
 
 if TYPE_CHECKING:
     from neuralshelf.local.stack import Stack
     from neuralshelf.provision.deployment import Deployment
+
+
+def confirm(warning: str, name: str) -> None:
+    """Let a person type `name` before something goes for good.
+
+    Raises:
+        ConfigError: they typed something else, or there is nobody to ask.
+    """
+    if not sys.stdin.isatty():
+        raise ConfigError("this wants a confirmation", hint="give --yes, or run it in a terminal")
+    print(f"{warning} Type {name} to go on: ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip() != name:
+        raise ConfigError("not confirmed: nothing was deleted", hint=f"type {name}, or give --yes")
 
 
 def context(words: argparse.Namespace) -> "tuple[Stack, Deployment]":

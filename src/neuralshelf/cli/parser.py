@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from neuralshelf import __version__
-from neuralshelf.cli import care, local, provision, searching
+from neuralshelf.cli import care, local, migrate, provision, searching
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
 
     _local(verb)
     _provision(verb)
+    _migrate(verb)
     _care(verb)
     _searching(verb)
     return made
@@ -71,6 +72,21 @@ def _provision(verb: Verb) -> None:
     made.add_argument("--json", action="store_true")
     made = verb("unlock", provision.unlock, "take the lock away from a writer that is surely dead")
     made.add_argument("id", metavar="ID", help="as the refused verb named it")
+
+
+def _migrate(verb: Verb) -> None:
+    made = verb("migrate", migrate.migrate, "another embedding model while reads and writes go on")
+    what = made.add_mutually_exclusive_group()
+    what.add_argument("--status", action="store_true", help="how far it is")
+    what.add_argument("--rollback", action="store_true", help="search the old index again, with newer writes")
+    what.add_argument("--finish", action="store_true", help="delete the old index and its models")
+    made.add_argument("--queries", type=Path, metavar="FILE.jsonl", help="judged queries for the quality gate")
+    made.add_argument("--tolerance", type=float, default=0.02, help="how much less recall@10 may be (default: 0.02)")
+    made.add_argument("--accept-worse", action="store_true", help="swap even then")
+    made.add_argument("--catalogue", type=Path, metavar="FILE.jsonl", help="where the pictures are")
+    made.add_argument("--without-pictures", action="store_true", help="swap although pictures are nowhere")
+    made.add_argument("--yes", action="store_true", help="don't ask before --finish")
+    made.add_argument("--json", action="store_true")
 
 
 def _care(verb: Verb) -> None:

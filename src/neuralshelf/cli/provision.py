@@ -2,12 +2,10 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from neuralshelf.cli.context import context
-from neuralshelf.errors import ConfigError
+from neuralshelf.cli.context import confirm, context
 
 if TYPE_CHECKING:
     from neuralshelf.provision.plan import Change, Plan
@@ -61,7 +59,7 @@ def destroy(words: argparse.Namespace) -> int:
     if words.dry_run:
         return 0
     if found.writes and not words.yes:
-        _confirm(provisioner.deployment.prefix)
+        confirm("This deletes the documents, too.", provisioner.deployment.prefix)
     carry_out(provisioner, found, verb="destroy", make=provisioner.plan_destroy)
     return 0
 
@@ -96,12 +94,3 @@ def _findings(changes: "Sequence[Change]") -> list[dict[str, object]]:
             entry = {"path": difference.path, "wanted": difference.wanted, "live": difference.live}
             found.append({"address": change.address, **entry, "note": change.note})
     return found
-
-
-def _confirm(name: str) -> None:
-    """Let a person type the deployment's name."""
-    if not sys.stdin.isatty():
-        raise ConfigError("destroy wants a confirmation", hint="give --yes, or run it in a terminal")
-    print(f"This deletes the documents, too. Type {name} to go on: ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip() != name:
-        raise ConfigError("not confirmed: nothing was deleted", hint=f"type {name}, or give --yes")

@@ -1,18 +1,22 @@
 """What `ingest` and `evaluate` do on a stack."""
 
+import base64
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 from opensearchpy import AuthorizationException, OpenSearch
 
 from neuralshelf.errors import ConfigError, InputError
-from neuralshelf.ingestion.catalogue import Catalogue
+from neuralshelf.ingestion.admission import Refused, admit
+from neuralshelf.ingestion.catalogue import Catalogue, Product
 from neuralshelf.ingestion.ingest import WRITERS, Report, ingest
 from neuralshelf.local.provisioning import say
 from neuralshelf.local.stack import Stack
 from neuralshelf.pipelines.spec import IndexSpec
 from neuralshelf.provision.deployment import Deployment
 from neuralshelf.provision.guard import confirm
+from neuralshelf.provision.migration.pictures import no_pictures
 from neuralshelf.relevance.evaluate import Evaluator
 
 
@@ -26,6 +30,38 @@ def ingest_catalogue(stack: Stack, deployment: Deployment, path: Path, *, dry_ru
         _confirm(client, deployment)
         stack.state.add_picture_folder(key, catalogue.folder)
     return ingest(client, index.name, catalogue, picture_field=_picture_field(index), picture_key=key)
+
+
+def pictures_of(path: Path | None, index: IndexSpec) -> Callable[[str], str | None]:
+    """Id of a document -> its picture as base64; None for one without, or with a picture that can't be taken.
+
+    Raises:
+        InputError: the catalogue does not exist.
+    """
+    if path is None:
+        return no_pictures
+    rows = (row for row in Catalogue(path, index.fields) if isinstance(row, Product))
+    files = {row.id: row.picture for row in rows if row.picture is not None}
+
+    def find(identity: str) -> str | None:
+        try:
+            return picture(files[identity])
+        except (KeyError, InputError):
+            return None
+
+    return find
+
+
+def picture(path: Path) -> str:
+    """A picture file as base64.
+
+    Raises:
+        InputError: it can't be taken.
+    """
+    try:
+        return base64.b64encode(admit(path)).decode("ascii")
+    except Refused as fault:
+        raise InputError(f"picture {path}: {fault}", hint="mend or leave out that picture") from None
 
 
 def _confirm(client: OpenSearch, deployment: Deployment) -> None:

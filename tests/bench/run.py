@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import latency
 import pipeline
+import plan
 import server
 from ratio import table
 
@@ -38,6 +39,7 @@ def main() -> int:
         server.measure(pictures),
         pipeline.measure(client, runtime, index, catalogue),
         latency.measure(client, runtime, index, template),
+        plan.measure(config, "local"),
     ]
     found = table(ratios)
     print(found)

@@ -5,6 +5,8 @@ mapping's `_meta` says who holds it; deleting it releases. All of that is cluste
 cluster can be locked and repaired. Clocks decide nothing: `since` is only shown.
 """
 
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -77,14 +79,15 @@ def locked(client: OpenSearch, prefix: str, verb: str, tell: Tell = lambda _: No
         ProvisionError: the cluster refused the lock.
     """
     lock = Lock(client, f"{prefix}-lock", Holder.here(verb))
-    try:
-        _acquire(client, f"{prefix}-lock", lock.holder, tell)
-        yield lock
-    finally:  # also when interrupted between the request and its answer
+    with _ended_in_order():
         try:
-            lock.release()
-        except ProvisionError as fault:
-            tell(f"{fault.message}; lock {lock.holder.id} may remain: {fault.hint}")
+            _acquire(client, f"{prefix}-lock", lock.holder, tell)
+            yield lock
+        finally:  # also when interrupted between the request and its answer
+            try:
+                lock.release()
+            except ProvisionError as fault:
+                tell(f"{fault.message}; lock {lock.holder.id} may remain: {fault.hint}")
 
 
 def holder(client: OpenSearch, prefix: str) -> Holder | None:
@@ -111,6 +114,19 @@ def unlock(client: OpenSearch, prefix: str, identity: str) -> Holder:
         raise LockedError(f"{identity} is not the id of {index}, held by {found}", hint=_unlock_hint(found))
     _delete(client, index)
     return found
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does: a cancelled job in a container must not leave a lock that nobody can judge."""
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if ours:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _acquire(client: OpenSearch, index: str, mine: Holder, tell: Tell) -> None:

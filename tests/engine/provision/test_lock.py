@@ -202,10 +202,11 @@ def test_a_lock_taken_by_another_stops_its_first_holder_and_is_left_alone(client
     assert found.id == "feedc0de"
 
 
-def test_an_interrupt_releases(client: OpenSearch, start: Start) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_releases(client: OpenSearch, start: Start, number: signal.Signals) -> None:
     process = start("apply")
     assert said(process).startswith("held")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     assert process.wait(15) == 130
     assert holder(client, PREFIX) is None
 

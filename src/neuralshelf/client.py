@@ -1,7 +1,7 @@
 """ClusterConfig to an opensearch-py client: no login, basic, or SigV4; and why a cluster refused something."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from opensearchpy import Connection, OpenSearch, RequestsHttpConnection, TransportError, Urllib3HttpConnection
@@ -75,14 +75,19 @@ def _signer(cluster: ClusterConfig) -> Any:
     return RequestsAWSV4SignerAuth(credentials, cluster.region, cluster.service)
 
 
-def reason(fault: TransportError) -> str:
+def reason(fault: TransportError, hidden: Iterable[str] = ()) -> str:
     """Why the cluster refused, in one line: the outermost and the innermost cause, of a model's answer its message.
 
     The rest of an answer is left out, since it repeats the request, which may hold pictures or credentials.
+
+    Args:
+        hidden: secrets that were in the request.
     """
     causes = _causes(fault)
-    said = dict.fromkeys(_said(cause) for cause in (causes[0], causes[-1]))
-    return one_line(": ".join(said), 300)
+    said = ": ".join(dict.fromkeys(_said(cause) for cause in (causes[0], causes[-1])))
+    for secret in hidden:
+        said = said.replace(secret, "***")
+    return one_line(said, 300)
 
 
 def innermost(fault: TransportError) -> str:

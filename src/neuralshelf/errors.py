@@ -15,6 +15,13 @@ A message names the thing (file, key, resource, document); `hint` says the next 
 ever holds a secret.
 """
 
+import re
+
+_CREDENTIAL = re.compile(
+    r"""(\b(?:Basic|Bearer)\ |\b(?:Signature|Credential)=|(?:_key|_token|password)\\*"\ ?:\ ?\\*")[\w.~+/=-]{16,}""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
 
 class NeuralshelfError(Exception):
     """Base of all errors that are shown as one line, without a traceback."""
@@ -73,6 +80,6 @@ class SearchError(NeuralshelfError):
 
 
 def one_line(text: str, limit: int = 600) -> str:
-    """Fold white space and cut: engine messages repeat whole request bodies, pictures included."""
-    folded = " ".join(text.split())
+    """Fold white space, hide credentials and cut: engines and proxies repeat whole requests, pictures included."""
+    folded = _CREDENTIAL.sub(r"\1***", " ".join(text.split()))
     return folded if len(folded) <= limit else folded[: limit - 1] + "…"

@@ -89,6 +89,7 @@ def _answered(writing: Writing, change: Change, step: Callable[[Writing, Change]
         hint = "mend the configuration, then apply again"
         if fault.status_code == 403 and fault.error != "cluster_block_exception":
             hint = "this login lacks a right: neuralshelf roles renders the role that apply needs"
+        said = reason(fault, change.resource.secrets.values() if change.resource else ())
         raise ProvisionError(
-            f"{change.address}: refused by the cluster ({fault.status_code}): {reason(fault)}", hint=hint
+            f"{change.address}: refused by the cluster ({fault.status_code}): {said}", hint=hint
         ) from None

@@ -147,11 +147,12 @@ def test_no_failure_shows_a_secret(planted: Planted) -> None:
 def test_a_cluster_that_repeats_the_request_in_its_refusal_is_not_repeated(
     planted: Planted, status: int, shape: str
 ) -> None:
-    """Proxies and security plugins do this: the body, and what the Authorization header said."""
+    """Proxies and security plugins do this: what the Authorization header said, and the body."""
 
     def refuse(request: Request) -> None:
         if "connectors/_create" in request.path:
-            said = request.body.decode() + f" Authorization: Basic {planted.hidden['basic login']}"
+            credential = json.dumps(json.loads(request.body)["credential"])
+            said = f"Basic {planted.hidden['basic login']} sent {credential} in {request.body.decode()}"
             inner = {"type": "refused", "reason": f"can't parse [{said}]"}
             error: Any = {"reason": inner, "text": said, "root": {**inner, "root_cause": [inner], "caused_by": inner}}
             raise Instead(status, {"error": error[shape], "status": status})
@@ -159,6 +160,7 @@ def test_a_cluster_that_repeats_the_request_in_its_refusal_is_not_repeated(
     planted.project.wire.before = refuse
     shown = planted.run("apply", code=1)
     assert "connector/" in shown
+    assert "***" in shown
     planted.project.wire.before = None
     planted.look_at_files()
 
@@ -192,7 +194,8 @@ def test_no_exception_holds_a_secret(planted: Planted, monkeypatch: pytest.Monke
 
     def refuse(request: Request) -> None:
         if "connectors/_create" in request.path:
-            raise Instead(400, {"error": {"type": "x", "reason": request.body.decode()}, "status": 400})
+            credential = json.loads(request.body)["credential"]
+            raise Instead(400, {"error": {"type": "x", "reason": f"no {credential} here"}, "status": 400})
 
     project.wire.before = refuse
     with project.provisioner() as made:
@@ -206,6 +209,16 @@ def test_no_exception_holds_a_secret(planted: Planted, monkeypatch: pytest.Monke
     while fault is not None:
         planted.absent(f"{fault} {fault!r} {fault.args} {vars(fault)}", type(fault).__name__)
         fault = fault.__cause__ or (None if fault.__suppress_context__ else fault.__context__)
+
+
+def test_a_refused_login_is_not_repeated(planted: Planted) -> None:
+    def refuse(request: Request) -> None:
+        raise Instead(401, {"error": f"Unauthorized: Basic {planted.hidden['basic login']}", "status": 401})
+
+    planted.project.wire.before = refuse
+    for verb in ("plan", "apply", "drift", "verify"):
+        assert "401" in planted.run(verb, code=1)
+    planted.run("doctor", code=(0, 1))
 
 
 @pytest.mark.parametrize(

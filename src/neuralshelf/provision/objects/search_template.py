@@ -20,7 +20,7 @@ class SearchTemplates:
             if scope.concerns(Kind.SEARCH_TEMPLATE, name, marker):
                 source = str(script.get("source"))
                 plain = {key: value for key, value in script.items() if key != "options"}
-                body = {**plain, "source": source.removeprefix(_comment(marker)) if marker else source}
+                body = {**plain, "source": source.removeprefix(comment(marker)) if marker else source}
                 yield Live(Kind.SEARCH_TEMPLATE, name, name, marker, {"script": body})
 
     def wanted(self, resource: Resource, ids: Mapping[str, str]) -> Json:
@@ -28,7 +28,7 @@ class SearchTemplates:
 
     def write(self, writing: Writing, resource: Resource, live: Live | None) -> str:
         script = resolve(resource.body, writing.ids)["script"]
-        marked = {**script, "source": _comment(writing.marker(resource)) + script["source"]}
+        marked = {**script, "source": comment(writing.marker(resource)) + script["source"]}
         writing.send("PUT", f"/_scripts/{resource.name}", {"script": marked})
         return resource.name
 
@@ -37,7 +37,8 @@ class SearchTemplates:
             writing.send("DELETE", f"/_scripts/{live.name}")
 
 
-def _comment(marker: Marker) -> str:
+def comment(marker: Marker) -> str:
+    """The beginning of a marked source."""
     return "{{! " + str(marker) + " }}"
 
 

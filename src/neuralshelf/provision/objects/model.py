@@ -123,11 +123,11 @@ def _await_deployed(writing: Writing, resource: Resource, model: str) -> None:
         if state == DEPLOYED:
             return
         if state != DEPLOYING and time.monotonic() > ask_after:
+            # A node takes every new attempt for a duplicate of one that failed, until the model is undeployed.
+            verb, patience = ("_undeploy", 0.5) if state == FAILED else ("_deploy", 10.0)
             with contextlib.suppress(ConflictError):
-                if state == FAILED:  # the node would take every new attempt for a duplicate of the one that failed
-                    writing.send("POST", f"{ML}/models/{model}/_undeploy")
-                writing.send("POST", f"{ML}/models/{model}/_deploy")
-            ask_after = time.monotonic() + 10.0
+                writing.send("POST", f"{ML}/models/{model}/{verb}")
+            ask_after = time.monotonic() + patience
         time.sleep(0.1)
     raise ProvisionError(
         f"{resource.address}: not deployed within {DEPLOY_SECONDS:.0f} s (state {state})",

@@ -28,7 +28,6 @@ class Load:
     searches: int = 0
     writes: int = 0
     failures: list[str] = field(default_factory=list)
-    seconds: float = 0.0
 
     def search(self, client: OpenSearch, index: str) -> None:
         """A hybrid search that has to be embedded; an answer without hits is a failure."""
@@ -72,13 +71,11 @@ def load_on(url: str, index: str) -> Iterator[Load]:
     client.indices.refresh(index=index)
     threads = [threading.Thread(target=work, args=("search", SEARCH_PAUSE))]
     threads.append(threading.Thread(target=work, args=("write", WRITE_PAUSE)))
-    begun = time.monotonic()
     for thread in threads:
         thread.start()
     try:
         yield load
     finally:
-        load.seconds = time.monotonic() - begun
         stop.set()
         for thread in threads:
             thread.join()

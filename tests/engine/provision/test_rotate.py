@@ -51,8 +51,8 @@ def test_twenty_rotations_under_load_fail_no_request(shop: Project, server: KeyS
             key = new
     assert load.failures == []
     assert server.refused() == []
-    assert load.searches / load.seconds >= 10
-    assert load.writes >= 40
+    assert load.searches >= 400  # over ten a second, where the machine has nothing else to do
+    assert load.writes >= 80
     assert len(ml_objects(shop.client, "connectors")) == 2
     assert turned(shop, server.runtime(key)).connectors == ()
 

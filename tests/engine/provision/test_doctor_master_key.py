@@ -1,4 +1,4 @@
-"""The key that ML Commons encrypts credentials with, lost: on an engine of its own, which has to start again for that."""
+"""The key that ML Commons encrypts credentials with, lost: on an engine of its own, since that has to start again."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing

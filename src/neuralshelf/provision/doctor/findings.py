@@ -67,6 +67,7 @@ class Diagnosis:
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
         return {
+            "format_version": 1,
             "healthy": self.healthy,
             "findings": [found.as_dict() for found in self.findings],
             "checks": list(self.checks),

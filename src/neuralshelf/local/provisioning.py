@@ -7,7 +7,6 @@ from tqdm import tqdm
 
 from neuralshelf.local.stack import Stack
 from neuralshelf.provision.deployment import Deployment
-from neuralshelf.provision.guard import confirm
 from neuralshelf.provision.plan import Action, Change, Plan
 from neuralshelf.provision.provisioner import Provisioner
 from neuralshelf.tables import plan_text
@@ -30,6 +29,8 @@ def apply_plan(made: Provisioner, plan: Plan, *, adopt: bool = False, exactly: b
     Args:
         exactly: refuse when the cluster changes meanwhile, instead of showing the new plan and carrying that out.
     """
+    from neuralshelf.provision.guard import confirm  # numpy: a plan does without
+
     if plan.writes or plan.blocked:
         _show(plan)
     carry_out(made, plan, make=lambda: made.plan(adopt=adopt), show=None if exactly else _show)

@@ -12,7 +12,6 @@ from neuralshelf.connectors.runtime import Runtime
 from neuralshelf.errors import InputError, StalePlanError
 from neuralshelf.provision.apply import apply
 from neuralshelf.provision.deployment import Deployment
-from neuralshelf.provision.guard import VectorGuard
 from neuralshelf.provision.lock import holder, locked
 from neuralshelf.provision.observe import observe
 from neuralshelf.provision.plan import FORMAT_VERSION, NEW_ID, Action, Change, Plan, plan, plan_destroy
@@ -73,6 +72,8 @@ class Provisioner:
             StalePlanError: the cluster changed since the plan was shown; nothing was written.
             ProvisionError, EngineError: as `apply.apply`.
         """
+        from neuralshelf.provision.guard import VectorGuard  # numpy: a plan does without
+
         if not shown.writes and not shown.blocked:
             left = holder(self.client, self.deployment.prefix)
             if left is None or not left.is_dead():  # a run killed at its very end leaves nothing but its lock

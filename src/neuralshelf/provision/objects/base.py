@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from opensearchpy import NotFoundError, OpenSearch
 
 from neuralshelf.provision.live import Live
 from neuralshelf.provision.marker import Marker
-from neuralshelf.provision.spaces import Space
 from neuralshelf.resource import Kind, Resource, resolve
+
+if TYPE_CHECKING:  # numpy: a plan does without
+    from neuralshelf.provision.spaces import Space
 
 Json = Any
 
@@ -40,7 +42,7 @@ class Guard(Protocol):
     def confirm(self, ids: Mapping[str, str]) -> None:
         """Return when pipelines may name these models; ProvisionError says why not."""
 
-    def spaces(self, ids: Mapping[str, str]) -> Mapping[str, Space]:
+    def spaces(self, ids: Mapping[str, str]) -> "Mapping[str, Space]":
         """Vector field -> what its model gives now, to be kept with a new index."""
 
     def renewed(self, ids: Mapping[str, str]) -> tuple[str, Mapping[str, Any]] | None:

@@ -10,7 +10,6 @@ from neuralshelf.errors import ProvisionError
 from neuralshelf.provision.live import Live
 from neuralshelf.provision.marker import Marker
 from neuralshelf.provision.objects.base import Json, Scope, Writing, get_or_none
-from neuralshelf.provision.spaces import encode
 from neuralshelf.resource import Kind, Resource, resolve
 
 FIXED = ("settings.index.number_of_shards", "settings.index.knn", "mappings.properties.")
@@ -61,6 +60,8 @@ class Indexes:
         name = resource.name
         meta = dict(live.extra["meta"]) if live else {}
         if writing.guard is not None and not meta.get("spaces"):
+            from neuralshelf.provision.spaces import encode  # numpy: a plan does without
+
             meta["spaces"] = encode(writing.guard.spaces(writing.ids))
         mappings = {**body["mappings"], _META: {**meta, "neuralshelf": str(writing.marker(resource))}}
         if live is None:

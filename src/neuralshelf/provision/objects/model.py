@@ -46,8 +46,8 @@ class Models:
         else:
             model = live.id
             _admit(writing, resource, body, live)
-            if live.body["model_state"] == DEPLOYING:  # it takes no change until that is over
-                _await_deployed(writing, resource, model)
+            if live.body["model_state"] == DEPLOYING:  # it takes no change until that is over, well or not
+                _await_settled(writing.client, model)
             changes = _changes(resource, body, live)
             if changes:
                 writing.send("PUT", f"{ML}/models/{model}", changes)
@@ -111,6 +111,14 @@ def _registered(client: OpenSearch, resource: Resource, task: str) -> str:
             )
         time.sleep(0.2)
     raise ProvisionError(f"{resource.address}: not registered within {DEPLOY_SECONDS:.0f} s", hint="apply again")
+
+
+def _await_settled(client: OpenSearch, model: str) -> None:
+    deadline = time.monotonic() + DEPLOY_SECONDS
+    while client.transport.perform_request("GET", f"{ML}/models/{model}").get("model_state") == DEPLOYING:
+        if time.monotonic() > deadline:
+            return
+        time.sleep(0.1)
 
 
 def _await_deployed(writing: Writing, resource: Resource, model: str) -> None:

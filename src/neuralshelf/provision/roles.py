@@ -1,5 +1,7 @@
 """Roles of the security plugin: the least that provisioning, ingesting and searching one deployment need.
 
+A migration reads, writes and provisions: its user gets all four roles, and keeps `migrate` no longer than it takes.
+
 Names of actions were learnt on 2.19.1 from what was refused; a test holds that each role can do its own work and is
 refused that of the others. Two things are wider than one would like, since ML Commons knows no names there: who may use
 one model or connector of a cluster may use all of them.
@@ -15,7 +17,7 @@ from neuralshelf.templates import render
 
 Json = Any
 
-PURPOSES = ("provision", "ingest", "search")
+PURPOSES = ("provision", "ingest", "search", "migrate")
 
 
 def roles(deployment: Deployment) -> dict[str, Json]:

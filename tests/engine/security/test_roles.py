@@ -37,7 +37,7 @@ from .node import SecuredNode, User
 INDEX = "goods"
 API = "/_plugins/_security/api"
 ML = "/_plugins/_ml"
-PROVISION, INGEST, SEARCH = PURPOSES
+PROVISION, INGEST, SEARCH, MIGRATE = PURPOSES
 PAGES: tuple[dict[str, Any], ...] = ({"size": 5}, {"size": 5, "from": 5})
 
 
@@ -63,7 +63,7 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def shop(engine: SecuredNode, client: OpenSearch, model_server: ServedModels) -> Iterator[Shop]:
-    """A deployment that is not applied yet, with its three roles; whatever is left of it is swept away."""
+    """A deployment that is not applied yet, with its roles; whatever is left of it is swept away."""
     with suppress(NotFoundError):  # it lets everybody call bulk, mget and msearch, whatever their role says
         client.transport.perform_request("DELETE", f"{API}/rolesmapping/own_index")
     client.indices.create(index="others-1", body={"settings": {"number_of_replicas": 0}})
@@ -233,7 +233,7 @@ Operation = tuple[str, str, Any, frozenset[str]]
 
 
 def op(method: str, path: str, body: Any = None, *allowed: str) -> Operation:
-    """A request, and which of the three roles may send it."""
+    """A request, and which of the roles may send it."""
     return method, path, body, frozenset(allowed)
 
 
@@ -306,6 +306,11 @@ OPERATIONS: Mapping[str, Operation] = {
         "POST", f"/{INDEX}/_search/template", {"id": "rolled-search", "params": {"text": "x"}}, SEARCH
     ),
     "see what a template makes": op("POST", "/_render/template", {"id": "rolled-search", "params": {}}, SEARCH),
+    # of a migration, besides
+    "read a search template": op("GET", "/_scripts/rolled-search", None, MIGRATE),
+    "list tasks": op("GET", "/_tasks", None, MIGRATE),
+    "read several documents": op("POST", f"/{INDEX}/_mget", {"ids": ["p0"]}, MIGRATE),
+    "read an index's statistics": op("GET", f"/{INDEX}-1/_stats", None, MIGRATE),
     # of none of them
     "search another index": op("POST", "/others-1/_search", ALL),
     "search everything": op("POST", "/_search", ALL),
@@ -316,7 +321,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "take another deployment's lock": op("PUT", "/other-test-lock"),
     "delete everything": op("DELETE", "/_all"),
     "put an index template": op("PUT", "/_index_template/x", {"index_patterns": ["x"]}),
-    "list tasks": op("GET", "/_tasks"),
+    "cancel tasks": op("POST", "/_tasks/_cancel"),
     "close an index": op("POST", f"/{INDEX}-1/_close"),
     "put a role": op("PUT", f"{API}/roles/x", {"cluster_permissions": ["*"]}),
     "list users": op("GET", f"{API}/internalusers"),

@@ -20,9 +20,9 @@ from neuralshelf.provision.migration.swap import move_alias, put_scripts, put_tr
 from neuralshelf.provision.migration.worker import Say, Worker
 from neuralshelf.provision.spaces import read_spaces
 
-BEFORE_SECONDS = 2.0
+BEFORE_SECONDS = 1.5
 """How long the swap may wait for writes to be carried back first; the rest is carried afterwards."""
-DRAIN_SECONDS = 1.0
+DRAIN_SECONDS = 0.5
 SWEPT_BEFORE = 20_000
 
 
@@ -73,11 +73,11 @@ def rollback(
 
 def _swap_back(worker: Worker, journal: Journal, carrier: Carrier) -> Journal:
     client = worker.client
-    deadline = time.monotonic() + BEFORE_SECONDS
+    deadline = worker.begun + BEFORE_SECONDS
     journal = journal.write(client, phase=Phase.ROLLING_BACK)
     put_transitional(client, worker.deployment, (journal.source, journal.target), DRAIN_SECONDS)
     carried = carrier.carry(journal.floor, deadline=deadline)
-    if time.monotonic() < deadline and worker.count(journal.source) <= SWEPT_BEFORE:
+    if time.monotonic() < deadline and journal.total <= SWEPT_BEFORE:
         carrier.sweep()
     carried = carrier.carry(carried, deadline=deadline)
     journal = journal.write(client, floor=carried, left=checkpoints(client, journal.source))

@@ -170,6 +170,7 @@ class _Migration:
             )
         lost = lost_pictures(self.worker.client, shaper, journal.source, journal.target)
         if lost > 0 and not self.choices.without_pictures:
+            journal.write(self.worker.client, copied={})  # so that they are met again
             raise ProvisionError(
                 f"the pictures of {lost} documents are needed for the new model, and are nowhere",
                 hint="migrate --catalogue FILE.jsonl, or --without-pictures",

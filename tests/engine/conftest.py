@@ -1,7 +1,7 @@
 """A real OpenSearch and a real model server, one of each a session.
 
-`--engine=embedded` (default); `--engine=container` (OPENSEARCH_IMAGE names the image); `--engine=http://…`: an engine that is
-up already and may be written to, for working on tests.
+`--engine=embedded` (default); `--engine=container` (OPENSEARCH_IMAGE names the image); `--engine=http://…`: an engine
+that is up already and may be written to, for working on tests.
 """
 
 import hashlib

@@ -14,7 +14,7 @@ from tests.engine.provision.traffic import assert_same, fill, traffic
 
 NUMBER = 10_000
 
-TEXT = FULL | {
+TEXT = dict(FULL) | {
     "connectors": {"text": FULL["connectors"]["text"]},
     "index": {
         "fields": FULL["index"]["fields"],

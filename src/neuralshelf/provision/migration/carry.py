@@ -117,7 +117,8 @@ class Carrier:
         """id -> under which condition it may be written; ids that may not be are left out."""
         routing: dict[str, dict[str, Any]] = {d.id: {"routing": d.routing} if d.routing else {} for d in page}
         if self.touched is None:
-            return {d.id: {**routing[d.id], "version": (d.number + 1) * STEP, "version_type": "external_gte"} for d in page}
+            newer = "external_gte"
+            return {d.id: {**routing[d.id], "version": (d.number + 1) * STEP, "version_type": newer} for d in page}
         states = self._states(self.target, [(d.id, d.routing) for d in page])
         clients = self._clients(states.values())
         found: dict[str, dict[str, Any]] = {}

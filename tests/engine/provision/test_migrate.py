@@ -12,6 +12,9 @@ from tests.engine.provision.conftest import MakeProject
 from tests.engine.provision.deployment import FULL, Project
 from tests.engine.provision.traffic import assert_same, fill, traffic
 
+# OpenSearch says so at the first _update of an index with a pipeline.
+pytestmark = pytest.mark.filterwarnings("ignore:the index .* has a default ingest pipeline")
+
 NUMBER = 10_000
 
 TEXT = dict(FULL) | {

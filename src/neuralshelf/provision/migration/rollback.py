@@ -108,7 +108,7 @@ class _Back:
         pictured = [i for i, document in written.items() if any(document.source.get(name) for name in kept)]
         if pictured:
             self.to_send_again.update(pictured)
-            body = {"ids": pictured}
-            for found in several(self.client, self.target, body, _source_includes=kept):
+            asked = [{"_id": identity, "_source": kept} for identity in pictured]
+            for found in several(self.client, self.target, {"docs": asked}):
                 shaped[found["_id"]].update(found.get("_source", {}))
         return shaped

@@ -12,6 +12,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from neuralshelf.engine import Engine
+from neuralshelf.provision.objects.settings import METADATA
 from tests.engine.conftest import ServedModels
 from tests.engine.provision.deployment import FULL, Project
 from tests.engine.provision.snapshot import changes, snapshot
@@ -21,6 +22,22 @@ from tests.engine.provision.wire import Wire, wire_to
 MakeProject = Callable[..., Project]
 
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _alone(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Settings of other tests' deployments are put away meanwhile: a setting that another one needs stays."""
+    if "client" not in request.fixturenames:
+        yield
+        return
+    client: OpenSearch = request.getfixturevalue("client")
+    found = client.cluster.get_settings(flat_settings=True)["persistent"]
+    away = {key: value for key, value in found.items() if key.startswith((METADATA, "plugins.ml_commons."))}
+    if away:
+        client.cluster.put_settings(body={"persistent": dict.fromkeys(away)})
+    yield
+    if away:
+        client.cluster.put_settings(body={"persistent": away})
 
 
 @pytest.fixture

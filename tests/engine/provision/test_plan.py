@@ -9,6 +9,7 @@ import pytest
 
 from tests.engine.provision.conftest import MakeProject
 from tests.engine.provision.deployment import SMALL, Project
+from tests.engine.provision.hand import Hand
 from tests.engine.provision.snapshot import changes, snapshot
 
 
@@ -63,8 +64,7 @@ def test_a_saved_plan_is_what_is_done(project: Project) -> None:
 
 
 def edit_the_cluster(project: Project, file: Path) -> None:
-    body = {"description": "somebody else's", "request_processors": []}
-    project.client.transport.perform_request("PUT", f"/_search/pipeline/{search_pipeline(project)}", body=body)
+    Hand(project).edit_pipeline(f"_search/pipeline/{search_pipeline(project)}", lambda body: body.update(version=7))
 
 
 def edit_an_alias(project: Project, file: Path) -> None:
@@ -126,7 +126,9 @@ def test_a_saved_plan_that_no_longer_holds_is_refused_whatever_the_reason(small:
     small.run("apply")
     small.edit("connectors.text.ingest", {"read_timeout": 44})
     file = small.folder / "stale.plan"
+    right = dict(small.environ)
     for event in EVENTS:
+        small.environ = dict(right)
         small.run("plan", "--out", str(file))
         event(small, file)
         small.wire.clear()

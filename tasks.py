@@ -165,11 +165,15 @@ def evaluate(c: Context, data: str = "", json: bool = False, environment: str = 
 
 
 @task
-def test(c: Context, only: str = "") -> None:
-    """All tests that this machine can run (--only PATH: some); what can't run here is skipped with the reason."""
+def test(c: Context, only: str = "", extended: bool = False) -> None:
+    """All tests that this machine can run (--only PATH: some; --extended: three nodes, lost keys and a kill at every
+    request, half an hour); what can't run here is skipped with the reason."""
+    chosen = "extended" if extended else "not extended"
     with c.cd(str(ROOT)):
-        c.run(f"{sys.executable} -m pytest {only or 'tests'}", pty=sys.stdout.isatty())
-        if not only:
+        environment = {"NEURALSHELF_KILL": "all"} if extended else {}
+        pytest = f"{sys.executable} -m pytest -m '{chosen}' {only or 'tests'}"
+        c.run(pytest, env=environment, pty=sys.stdout.isatty())
+        if not only and not extended:
             c.run(f"{sys.executable} tests/engine/container/run.py", pty=sys.stdout.isatty())
 
 

@@ -15,6 +15,8 @@ from tests.engine.provision.deployment import SMALL
 
 KEYS = ".plugins-ml-config"
 
+pytestmark = pytest.mark.extended
+
 
 @pytest.fixture
 def own_engine(temporary: Callable[[], AbstractContextManager[Folders]]) -> Iterator[EmbeddedEngine]:

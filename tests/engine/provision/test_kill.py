@@ -1,8 +1,8 @@
 """SIGKILL in the middle of apply and destroy: whatever was cut off, the next run goes on from there.
 
 By default the tool is killed after each of its writes has been done and before it knows: that gives every state in
-which a cluster can be left. `NEURALSHELF_KILL=all` kills it at every single request, before and after the engine
-saw it.
+which a cluster can be left. `NEURALSHELF_KILL=all` (`./inv test --extended`) kills it at every single request, before
+and after the engine saw it.
 """
 
 import os
@@ -23,7 +23,7 @@ from tests.engine.provision.wire import Moment
 EVERY_REQUEST = os.environ.get("NEURALSHELF_KILL") == "all"
 KILLED = -9
 
-pytestmark = pytest.mark.timeout(7200 if EVERY_REQUEST else 600)
+pytestmark = [pytest.mark.timeout(7200), pytest.mark.extended] if EVERY_REQUEST else []
 
 
 def kills(project: Project, prepare: Callable[[int], Any], *words: str) -> Iterator[tuple[str, Finished]]:

@@ -22,7 +22,7 @@ from tests.engine.provision.nodes import NAMES, Node, three_nodes
 from tests.engine.provision.wire import wire_to
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.extended,
     # what a node that has been started again says once, when it is asked for the statistics of ML Commons
     pytest.mark.filterwarnings("ignore:this request accesses system indices"),
 ]

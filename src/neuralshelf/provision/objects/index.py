@@ -95,11 +95,11 @@ def holders(client: OpenSearch, alias: str) -> dict[str, int]:
     return {index: documents(client, index) for index, held in found.items() if held.get("aliases")}
 
 
-def documents(client: OpenSearch, index: str) -> int:
+def documents(client: OpenSearch, index: str, query: Json = None) -> int:
     """Their number. `_count` is refused once the index's default search pipeline is gone, which apply has to mend."""
-    everything = {"size": 0, "track_total_hits": True}
+    body = {"size": 0, "track_total_hits": True, "query": query or {"match_all": {}}}
     try:
-        answer = client.search(index=index, body=everything, params={"search_pipeline": "_none"})
+        answer = client.search(index=index, body=body, params={"search_pipeline": "_none"})
     except RequestError as fault:
         if fault.error != "index_closed_exception":
             raise

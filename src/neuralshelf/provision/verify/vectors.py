@@ -8,6 +8,7 @@ from opensearchpy import TransportError
 
 from neuralshelf.client import reason
 from neuralshelf.connectors.probe import TEXT, picture
+from neuralshelf.provision.objects.index import documents
 from neuralshelf.provision.spaces import SAME, Space, agreement
 from neuralshelf.provision.verify.check import Check
 from neuralshelf.provision.verify.subject import Subject
@@ -151,7 +152,7 @@ def check_kept(subject: Subject, sample: int) -> Iterator[Check]:
 
 def _without_vectors(subject: Subject) -> int:
     query = {"bool": {"must_not": [{"exists": {"field": field}} for field in subject.index.vectors]}}
-    return int(subject.client.count(index=subject.index.physical_name, body={"query": query})["count"])
+    return documents(subject.client, subject.index.physical_name, query)
 
 
 def _sample(subject: Subject, fields: Sequence[str], size: int) -> list[Json]:

@@ -35,7 +35,8 @@ class MigrationReport:
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
-        found = asdict(self) | {"phase": str(self.phase), "seconds": round(self.seconds, 3)}
+        swapped = None if self.swap_seconds is None else round(self.swap_seconds, 3)
+        found = asdict(self) | {"phase": str(self.phase), "seconds": round(self.seconds, 3), "swap_seconds": swapped}
         found["verdict"] = self.verdict.as_dict() if self.verdict else None
         return found
 

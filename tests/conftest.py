@@ -5,11 +5,18 @@ it, so that nothing there is passed over in silence.
 """
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
 
 PARTS = ("browser", "container", "security")
+
+
+def pytest_configure() -> None:
+    """A shell's background job ignores Ctrl-C, and so would the processes that tests interrupt."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -9,7 +9,7 @@ from neuralshelf.connectors.runtime import Runtime
 from neuralshelf.provision.provisioner import Provisioner
 from neuralshelf.provision.rotate import Rotation, rotate
 from tests.engine.provision.deployment import Project
-from tests.engine.provision.snapshot import changes, snapshot
+from tests.engine.provision.snapshot import changes, ml_objects, snapshot
 
 WAIT_SECONDS = 60
 
@@ -22,6 +22,12 @@ def applied(project: Project, runtime: Runtime) -> Project:
 
 def turned(project: Project, runtime: Runtime, **named: Any) -> Rotation:
     return rotate(project.client, project.deployment(), runtime, **named)
+
+
+def owned(project: Project, kind: str) -> dict[str, Any]:
+    """Id -> body of the project's own connectors or models; the cluster may hold those of other tests."""
+    found = ml_objects(project.client, kind)
+    return {identity: body for identity, body in found.items() if str(body["name"]).startswith(project.name)}
 
 
 def shown(fault: BaseException) -> str:

@@ -19,8 +19,8 @@ from tests.engine.provision.conftest import MakeProject
 from tests.engine.provision.deployment import ACCESS_KEY, FULL, SECRET_KEY, SMALL, Project
 from tests.engine.provision.keys import Key, KeyServer, key_server
 from tests.engine.provision.load import load_on
-from tests.engine.provision.rotating import applied, shown, since, turned
-from tests.engine.provision.snapshot import changes, ml_objects, snapshot
+from tests.engine.provision.rotating import applied, owned, shown, since, turned
+from tests.engine.provision.snapshot import changes, snapshot
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_twenty_rotations_under_load_fail_no_request(shop: Project, server: KeyS
     assert server.refused() == []
     assert load.searches >= 400  # over ten a second, where the machine has nothing else to do
     assert load.writes >= 80
-    assert len(ml_objects(shop.client, "connectors")) == 2
+    assert len(owned(shop, "connectors")) == 2
     assert turned(shop, server.runtime(key)).connectors == ()
 
 
@@ -112,16 +112,16 @@ def test_changed_client_settings_reach_the_connector_without_a_failed_request(
         done = turned(shop, server.runtime(key))
     assert load.failures == []
     assert [address.rsplit("-", 1)[1] for address in done.connectors] == ["search"]
-    timeouts = [body["client_config"]["read_timeout"] for body in ml_objects(shop.client, "connectors").values()]
+    timeouts = [body["client_config"]["read_timeout"] for body in owned(shop, "connectors").values()]
     assert sorted(timeouts) == [7, 60]
 
 
 def test_connectors_that_are_up_to_date_are_left_unless_forced(shop: Project, server: KeyServer, key: Key) -> None:
-    before = set(ml_objects(shop.client, "connectors"))
+    before = set(owned(shop, "connectors"))
     assert turned(shop, server.runtime(key)).connectors == ()
-    assert set(ml_objects(shop.client, "connectors")) == before
+    assert set(owned(shop, "connectors")) == before
     assert len(turned(shop, server.runtime(key), force=True).connectors) == 2
-    assert not set(ml_objects(shop.client, "connectors")) & before
+    assert not set(owned(shop, "connectors")) & before
 
 
 def test_lent_credentials_are_written_by_rotate_and_never_planned_by_apply(
@@ -151,7 +151,7 @@ def test_a_rotation_waits_for_nobody_who_holds_the_lock(shop: Project, server: K
 
 
 def test_a_model_that_could_not_stay_is_not_rotated(shop: Project, server: KeyServer) -> None:
-    model = next(iter(ml_objects(shop.client, "models")))
+    model = next(iter(owned(shop, "models")))
     limit = {"rate_limiter": {"limit": "1000", "unit": "SECONDS"}}
     shop.client.transport.perform_request("PUT", f"/_plugins/_ml/models/{model}", body=limit)
     with pytest.raises(ProvisionError, match="was edited and can't be kept") as caught:
@@ -163,11 +163,11 @@ def test_another_version_of_the_index_is_left_alone_and_said_so(shop: Project, s
     shop.edit("index.version", 2)
     new = server.runtime(server.keys.issue())
     applied(shop, new)
-    connectors = ml_objects(shop.client, "connectors")
+    connectors = owned(shop, "connectors")
     told: list[str] = []
     done = turned(shop, server.runtime(server.keys.issue()), say=told.append)
     assert [address.split("-v")[1][0] for address in done.connectors] == ["2", "2"]
-    left = connectors.keys() & ml_objects(shop.client, "connectors").keys()
+    left = connectors.keys() & owned(shop, "connectors").keys()
     assert sorted(connectors[identity]["name"].split("-v")[1][0] for identity in left) == ["1", "1"]
     assert any("version 1 of the index keeps the credentials" in line for line in told)
     shop.edit("index.version", 1)

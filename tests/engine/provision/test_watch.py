@@ -24,8 +24,7 @@ from tests.engine.provision.conftest import MakeProject
 from tests.engine.provision.deployment import SMALL, Project
 from tests.engine.provision.keys import Key, KeyServer, key_server
 from tests.engine.provision.load import load_on
-from tests.engine.provision.rotating import WAIT_SECONDS, applied, turned, until
-from tests.engine.provision.snapshot import ml_objects
+from tests.engine.provision.rotating import WAIT_SECONDS, applied, owned, turned, until
 
 
 @pytest.fixture
@@ -190,7 +189,7 @@ def test_the_watching_command_rotates_until_it_is_told_to_end(
     process = shop.start("rotate", "--watch", "--every", "1", "--json")
     try:
         until(lambda: server.last(new) > 0, "the keys in the files were not tried")
-        until(lambda: len(ml_objects(shop.client, "connectors")) == 2, "the old connectors were not removed")
+        until(lambda: len(owned(shop, "connectors")) == 2, "the old connectors were not removed")
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=WAIT_SECONDS)
     finally:

@@ -176,14 +176,18 @@ ServeModels = Callable[..., ServedModels]
 @pytest.fixture(scope="session")
 def serve_models(engine: Engine) -> Iterator[ServeModels]:
     """Start a model server: `serve_models(multimodal=…, text=…, limits=…)`; it lives to the end of the session."""
+    started: list[Server] = []
     with ExitStack() as stack:
 
         def serve(
             multimodal: Encoder | None = None, text: Encoder | None = None, limits: Limits | None = None
         ) -> ServedModels:
-            return stack.enter_context(_served(engine, multimodal or ToyEncoder(), text or ToyEncoder(), limits))
+            served = _served(engine, multimodal or ToyEncoder(), text or ToyEncoder(), limits, started)
+            return stack.enter_context(served)
 
         yield serve
+        for server in started:  # all at once: each takes its seconds to end
+            server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -193,13 +197,16 @@ def model_server(serve_models: ServeModels) -> ServedModels:
 
 
 @contextmanager
-def _served(engine: Engine, multimodal: Encoder, text: Encoder, limits: Limits | None) -> Iterator[ServedModels]:
+def _served(
+    engine: Engine, multimodal: Encoder, text: Encoder, limits: Limits | None, started: list[Server]
+) -> Iterator[ServedModels]:
     key, secret = "AKIA" + secrets.token_hex(8).upper(), secrets.token_urlsafe(30)
     limits = limits or Limits()
     app = create_app(standard_endpoints(multimodal, text), credentials={key: secret}, limits=limits)
     opened = bound_socket("127.0.0.1" if engine.host_address == "127.0.0.1" else "0.0.0.0", 0)
     ready = threading.Event()
     server = Server(app, opened, limits, lambda port: ready.set())
+    started.append(server)
     thread = threading.Thread(target=server.run_until_stopped, daemon=True)
     thread.start()
     assert ready.wait(30), "the model server did not start"

@@ -76,7 +76,7 @@ class Cluster:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     text = OneOfThree()
-    with three_nodes() as nodes, _served(nodes[0], Weighted(), text, None) as server:
+    with three_nodes() as nodes, _served(nodes[0], Weighted(), text, None, []) as server:
         clients = [connect(ClusterConfig(provider="url", url=node.url)) for node in nodes]
         with wire_to(nodes[0].url) as wire, project_in_a_folder(clients[0], wire, server, FULL) as project:
             project.environment["store"] = {"replicas": 1}

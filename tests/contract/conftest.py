@@ -168,9 +168,10 @@ def _serving(credentials: Mapping[str, Credential | str]) -> Iterator[Serve]:
         return Running("127.0.0.1", opened.getsockname()[1], multimodal, text)
 
     yield serve
-    for server, thread, opened in started:
+    for server, _, _ in started:  # all at once: one that a client is still connected to takes its 30 s
         server.stop()
-        thread.join(20)
+    for _, thread, opened in started:
+        thread.join(45)
         opened.close()
         assert not thread.is_alive()
 

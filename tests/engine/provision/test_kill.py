@@ -107,6 +107,7 @@ def test_an_apply_that_replaces_connectors_killed_anywhere_is_finished_by_the_ne
     assert count >= 6
 
 
+@pytest.mark.extended
 def test_a_destroy_killed_anywhere_is_finished_by_the_next(make_project: MakeProject) -> None:
     project = make_project(SMALL)
     before = snapshot(project.client)

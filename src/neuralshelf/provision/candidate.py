@@ -12,6 +12,7 @@ from neuralshelf.client import reason
 from neuralshelf.connectors.spec import ConnectorSpec
 from neuralshelf.errors import ProvisionError
 from neuralshelf.provision.marker import Marker
+from neuralshelf.provision.objects.ml import ML
 from neuralshelf.provision.spaces import SAME, Space, agreement, measure
 from neuralshelf.resource import Kind
 from neuralshelf.templates import render
@@ -119,4 +120,4 @@ def _lengths(found: Space, expected: Space) -> str:
 
 
 def _ml(client: OpenSearch, method: str, path: str, body: Any = None) -> Any:
-    return client.transport.perform_request(method, f"/_plugins/_ml/{path}", body=body)
+    return client.transport.perform_request(method, f"{ML}/{path}", body=body)

@@ -12,11 +12,12 @@ from neuralshelf.connectors.runtime import Runtime
 from neuralshelf.errors import InputError, StalePlanError
 from neuralshelf.provision.apply import apply
 from neuralshelf.provision.deployment import Deployment
+from neuralshelf.provision.live import Observed
 from neuralshelf.provision.lock import holder, locked
 from neuralshelf.provision.observe import observe
 from neuralshelf.provision.plan import FORMAT_VERSION, NEW_ID, Action, Change, Plan, plan, plan_destroy
 from neuralshelf.provision.versions import check
-from neuralshelf.resource import Kind
+from neuralshelf.resource import Kind, Resource
 
 Show = Callable[[Plan], None]
 Tell = Callable[[Change], None]
@@ -41,15 +42,13 @@ class Provisioner:
         Raises:
             ConfigError: the configuration needs a newer OpenSearch than the cluster's.
         """
-        desired = self.deployment.resources(self.runtime)
-        observed = observe(self.client, desired, prefix=self.deployment.prefix)
+        desired, observed = self._observed()
         check(observed.version, self.deployment.config)
         return plan(desired, observed, prefix=self.deployment.prefix, adopt=adopt, kinds=kinds)
 
     def plan_destroy(self) -> Plan:
         """What destroy would take away."""
-        desired = self.deployment.resources(self.runtime)
-        observed = observe(self.client, desired, prefix=self.deployment.prefix)
+        _, observed = self._observed()
         return plan_destroy(observed, prefix=self.deployment.prefix)
 
     def apply(
@@ -87,6 +86,11 @@ class Provisioner:
                     )
                 show(now)
             apply(self.client, now, check=lock.check, guard=VectorGuard(self.client, self.deployment), tell=tell)
+
+    def _observed(self) -> tuple[list[Resource], Observed]:
+        """What is wanted, and what is there."""
+        desired = self.deployment.resources(self.runtime)
+        return desired, observe(self.client, desired, prefix=self.deployment.prefix)
 
 
 def drift(found: Plan) -> list[Change]:

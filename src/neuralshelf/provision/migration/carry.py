@@ -48,7 +48,7 @@ class Carrier:
     shape: Shape
     without: Sequence[str]
     check: Callable[[], None]
-    advance: Callable[[int], None] = lambda _: None
+    advance: Callable[[int], object] = lambda _: None
     touched: Mapping[int, int] | None = None
     refused: dict[str, str] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)

@@ -1,7 +1,7 @@
 """`migrate`: the next generation of the index, with its own models, takes the place of the one that is searched."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from opensearchpy import OpenSearch
@@ -98,7 +98,7 @@ class _Migration:
             return self._report(Journal.begin(source, target, 0), Phase.LIVE)
         journal = self._begin(journal, source, target)
         shaper = self._shaper(journal)
-        keep_pictures(worker.client, source, shaper_images(shaper), keep=bool(shaper.changed))
+        keep_pictures(worker.client, source, shaper.images, keep=bool(shaper.changed))
         with worker.bar(journal.total, "migrate") as bar:
             carrier = self._carrier(journal, shaper, bar.update)
             journal = self._copy(journal, carrier)
@@ -127,7 +127,7 @@ class _Migration:
         before, after = read_spaces(client, journal.source), read_spaces(client, journal.target)
         return Shaper(index, before, after, self.choices.pictures)
 
-    def _carrier(self, journal: Journal, shaper: Shaper, advance: object = None) -> Carrier:
+    def _carrier(self, journal: Journal, shaper: Shaper, advance: Callable[[int], object] = lambda _: None) -> Carrier:
         return Carrier(
             self.worker.client,
             journal.source,
@@ -135,7 +135,7 @@ class _Migration:
             shaper,
             shaper.without,
             self.worker.lock.check,
-            advance if callable(advance) else lambda _: None,
+            advance,
         )
 
     def _copy(self, journal: Journal, carrier: Carrier) -> Journal:
@@ -210,7 +210,7 @@ class _Migration:
         put_transitional(worker.client, worker.deployment, (journal.source, journal.target))
         copied = worker.catch_up(carrier, journal.copied, lambda _: None)
         journal = journal.write(worker.client, floor=checkpoints(worker.client, journal.target), copied=copied)
-        copied = carrier.carry(copied)
+        carrier.carry(copied)
         move_alias(worker.client, worker.alias, journal.source, journal.target, worker.lock.check)
         return journal
 
@@ -227,7 +227,7 @@ class _Migration:
         carrier.touched = {}
         copied = worker.settle(carrier, journal.copied, lambda _: None)
         worker.apply()
-        keep_pictures(worker.client, journal.source, shaper_images(shaper), keep=False)
+        keep_pictures(worker.client, journal.source, shaper.images, keep=False)
         journal = journal.write(worker.client, phase=Phase.LIVE, copied=copied)
         return self._report(journal, Phase.LIVE, verdict, swapped, tuple(sorted(carrier.kept)))
 
@@ -251,9 +251,3 @@ class _Migration:
             kept,
             verdict=verdict,
         )
-
-
-def shaper_images(shaper: Shaper) -> tuple[str, ...]:
-    """Fields that bring the pictures of vectors that have to be made anew."""
-    images = (shaper.index.vectors[name].image for name in shaper.changed)
-    return tuple(dict.fromkeys(image for image in images if image is not None))

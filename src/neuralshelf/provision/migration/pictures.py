@@ -8,6 +8,7 @@ from opensearchpy import OpenSearch
 
 from neuralshelf.pipelines.spec import IndexSpec
 from neuralshelf.provision.migration.changes import Changed
+from neuralshelf.provision.objects.index import documents
 from neuralshelf.provision.spaces import SAME, Space, agreement
 
 Pictures = Callable[[str], str | None]
@@ -41,6 +42,12 @@ class Shaper:
             if vector.image is not None
             and (vector.joint or name not in self.before or agreement(self.before[name], self.after[name]) < SAME)
         )
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Fields that bring those pictures, each once."""
+        images = (self.index.vectors[name].image for name in self.changed)
+        return tuple(dict.fromkeys(image for image in images if image is not None))
 
     @property
     def without(self) -> tuple[str, ...]:
@@ -79,9 +86,7 @@ def lost_pictures(client: OpenSearch, shaper: Shaper, source: str, target: str) 
         counts = []
         for index in (source, target):
             client.indices.refresh(index=index)
-            body = {"size": 0, "track_total_hits": True, "query": query}
-            found = client.search(index=index, body=body, params={"search_pipeline": "_none"})
-            counts.append(int(found["hits"]["total"]["value"]))
+            counts.append(documents(client, index, query))
         lost = max(lost, counts[0] - counts[1])
     return lost
 

@@ -8,6 +8,7 @@ from opensearchpy import AuthorizationException, NotFoundError, OpenSearch
 from neuralshelf.connectors.probe import TEXT, embed, picture
 from neuralshelf.connectors.spec import SageMakerText
 from neuralshelf.errors import ProvisionError
+from neuralshelf.provision.objects.ml import ML
 from neuralshelf.provision.spaces import SAME, Space, agreement
 from neuralshelf.provision.verify.check import Check
 from neuralshelf.provision.verify.subject import Model, Subject
@@ -18,8 +19,6 @@ Json = Any
 LEAST_ROUNDS = 3
 """Questions a worker, when others ask the same model meanwhile and the counters can't tell whose were answered."""
 MOST_ROUNDS = 10
-
-_ML = "/_plugins/_ml"
 
 
 def node_names(client: OpenSearch) -> dict[str, str]:
@@ -46,7 +45,7 @@ def check_deployed(subject: Subject, model: Model, names: Mapping[str, str]) -> 
     having = {n for n, held in nodes.items() if _state(held, model.id) == "DEPLOYED"}
     working = tuple(node for node in planned if node in having)
     state = body.get("model_state")
-    remedy = f"POST {_ML}/models/{model.id}/_undeploy, then {APPLY}"
+    remedy = f"POST {ML}/models/{model.id}/_undeploy, then {APPLY}"
     fault = None
     if not planned or not working:
         fault, remedy = f"is {state}, deployed on no node", APPLY
@@ -82,7 +81,7 @@ def check_answers(subject: Subject, model: Model, workers: tuple[str, ...], name
         found = f"gives other vectors than {subject.index.physical_name} keeps for {told}{some} (cosine {worst:.2f})"
         remedy = f"another model answers at its endpoint, or it was pointed to another: {APPLY}, or {MIGRATE}"
         if some:
-            remedy = f"a worker node has an old connector: POST {_ML}/models/{model.id}/_undeploy, then {APPLY}"
+            remedy = f"a worker node has an old connector: POST {ML}/models/{model.id}/_undeploy, then {APPLY}"
         return Check(name, model.address, False, found, remedy)
     through = f"{asked} answers through {_list(workers, names)}"
     if not _kept(subject, model):
@@ -148,4 +147,4 @@ def _list(nodes: object, names: Mapping[str, str]) -> str:
 
 
 def _get(client: OpenSearch, path: str, body: Json = None) -> Json:
-    return client.transport.perform_request("GET", f"{_ML}/{path}", body=body)
+    return client.transport.perform_request("GET", f"{ML}/{path}", body=body)

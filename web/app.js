@@ -42,7 +42,10 @@ const isEmpty = ({ text, image, filters }) => !text && !image && Object.keys(fil
 /** Ask what the page says now; `again` when it says what the address says. */
 async function ask({ again = false } = {}) {
   const asks = question();
-  if (!again) writeAddress(asks);
+  if (!again) {
+    notify(null);
+    writeAddress(asks);
+  }
   document.title = asks.text ? `${asks.text} · neuralshelf` : "neuralshelf";
   $("weight").disabled = !asks.text;
   if (isEmpty(asks)) return start();
@@ -120,7 +123,6 @@ function clear() {
 function start() {
   running?.abort();
   document.body.dataset.view = "start";
-  notify(null);
   clear();
   showDone();
   if (about.products === 0) notify("The catalogue is empty.", "Fill it with: neuralshelf ingest FILE.jsonl", { retry: true });
@@ -209,6 +211,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 addEventListener("popstate", () => {
+  notify(null);
   takeAddress();
   ask({ again: true });
 });

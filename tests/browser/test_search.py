@@ -143,6 +143,18 @@ def test_a_file_that_is_no_picture_is_refused_in_one_line(page: Page, shop: Any,
     assert not shop.engine.searches
 
 
+def test_what_the_page_said_stays_when_it_has_loaded(page: Page, tmp_path: Path) -> None:
+    held: list[Route] = []
+    page.route("**/api/facets", lambda route: held.append(route))
+    page.goto("/")
+    (tmp_path / "notes.jpg").write_text("no picture")
+    choose(page, tmp_path / "notes.jpg")
+    expect(page.get_by_role("alert")).to_contain_text("picture")
+    held[0].continue_()
+    expect(page.get_by_text("Or look around")).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text("picture")
+
+
 def test_the_slider_changes_the_weights_that_are_sent(page: Page, shop: Any) -> None:
     page.goto("/")
     look_for(page, "mug")

@@ -3,8 +3,10 @@
 import hashlib
 import json
 import socket
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -142,6 +144,11 @@ def _run(server: Server) -> threading.Thread:
     return thread
 
 
+def _stack(thread: threading.Thread) -> str:
+    frame = sys._current_frames().get(thread.ident or 0)
+    return f"{thread.name} still runs:\n" + "".join(traceback.format_stack(frame))
+
+
 @pytest.fixture(scope="session")
 def _serving(credentials: Mapping[str, Credential | str]) -> Iterator[Serve]:
     started: list[tuple[Server, threading.Thread, socket.socket]] = []
@@ -173,7 +180,7 @@ def _serving(credentials: Mapping[str, Credential | str]) -> Iterator[Serve]:
     for _, thread, opened in started:
         thread.join(45)
         opened.close()
-        assert not thread.is_alive()
+        assert not thread.is_alive(), _stack(thread)
 
 
 @pytest.fixture

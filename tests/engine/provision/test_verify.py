@@ -13,22 +13,13 @@ from neuralshelf.engine import Engine
 from neuralshelf.provision.spaces import encode, read_spaces
 from neuralshelf.provision.verify import Verification, verify
 from tests.engine.conftest import ServedModels
-from tests.engine.provision.conftest import project_in_a_folder
-from tests.engine.provision.deployment import FULL
-from tests.engine.provision.encoders import Weighted
 from tests.engine.provision.mismatches import MISMATCHES
-from tests.engine.provision.verify_shop import CONNECTORS, Shop, fill
-from tests.engine.provision.wire import wire_to
+from tests.engine.provision.verify_shop import Shop, fill, two_models
 
 
 @pytest.fixture(scope="module")
 def shop(client: OpenSearch, engine: Engine, serve_models: Callable[..., ServedModels]) -> Iterator[Shop]:
-    text, picture = Weighted(), Weighted(seed=5)
-    server = serve_models(multimodal=picture, text=text)
-    elsewhere = serve_models(multimodal=Weighted(seed=7), text=Weighted(seed=8))
-    config = {**FULL, "connectors": CONNECTORS}
-    with wire_to(engine.url) as wire, project_in_a_folder(client, wire, server, config) as project:
-        project.run("apply")
+    with two_models(client, engine, serve_models) as (project, text, picture, elsewhere):
         made = Shop(project, text, picture, elsewhere)
         fill(made)
         yield made

@@ -12,12 +12,8 @@ from tests.engine.provision.conftest import project_in_a_folder
 from tests.engine.provision.deployment import ACCESS_KEY, FULL, SECRET_KEY, Project
 from tests.engine.provision.encoders import Weighted
 from tests.engine.provision.snapshot import changes, snapshot
+from tests.engine.provision.verify_shop import CONNECTORS, two_models
 from tests.engine.provision.wire import wire_to
-
-CONNECTORS = {
-    "text": {"kind": "sagemaker-text", "endpoint": "neuralshelf-minilm", "dimension": 384},
-    "picture": {"kind": "sagemaker-clip", "endpoint": "neuralshelf-clip", "dimension": 384},
-}
 
 
 class Shop:
@@ -37,12 +33,7 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def shop(client: OpenSearch, engine: Engine, serve_models: Callable[..., ServedModels]) -> Iterator[Shop]:
-    text, picture = Weighted(), Weighted(seed=5)
-    server = serve_models(multimodal=picture, text=text)
-    elsewhere = serve_models(multimodal=Weighted(seed=7), text=Weighted(seed=8))
-    config = {**FULL, "connectors": CONNECTORS}
-    with wire_to(engine.url) as wire, project_in_a_folder(client, wire, server, config) as project:
-        project.run("apply")
+    with two_models(client, engine, serve_models) as (project, text, picture, elsewhere):
         client.index(index=project.name, body={"title": "red teapot", "brand": "Amber"}, params={"refresh": "true"})
         yield Shop(project, (text, picture), elsewhere)
 

@@ -14,10 +14,13 @@ from pydantic import SecretStr
 
 from neuralshelf.connectors.resources import connector_resources
 from neuralshelf.connectors.runtime import Runtime
+from neuralshelf.engine import Engine
 from neuralshelf.provision.verify import Verification, verify
-from tests.engine.conftest import ServedModels
-from tests.engine.provision.deployment import Project
+from tests.engine.conftest import ServedModels, ServeModels
+from tests.engine.provision.conftest import project_in_a_folder
+from tests.engine.provision.deployment import FULL, Project
 from tests.engine.provision.encoders import Weighted
+from tests.engine.provision.wire import wire_to
 
 CONNECTORS = {
     "text": {"kind": "sagemaker-text", "endpoint": "neuralshelf-minilm", "dimension": 384},
@@ -26,6 +29,20 @@ CONNECTORS = {
 """Both models give vectors of the same length, so that no engine tells one from the other."""
 
 DOCUMENTS = 30
+
+
+@contextmanager
+def two_models(
+    client: OpenSearch, engine: Engine, serve_models: ServeModels
+) -> Iterator[tuple[Project, Weighted, Weighted, ServedModels]]:
+    """An applied deployment of CONNECTORS, the models of its texts and pictures, and a server with other weights."""
+    text, picture = Weighted(), Weighted(seed=5)
+    server = serve_models(multimodal=picture, text=text)
+    elsewhere = serve_models(multimodal=Weighted(seed=7), text=Weighted(seed=8))
+    config = {**FULL, "connectors": CONNECTORS}
+    with wire_to(engine.url) as wire, project_in_a_folder(client, wire, server, config) as project:
+        project.run("apply")
+        yield project, text, picture, elsewhere
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import json
 import logging
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -19,25 +18,8 @@ from tests.engine.provision.conftest import MakeProject
 from tests.engine.provision.deployment import ACCESS_KEY, FULL, SECRET_KEY, SMALL, Project
 from tests.engine.provision.keys import Key, KeyServer, key_server
 from tests.engine.provision.load import load_on
-from tests.engine.provision.rotating import applied, owned, shown, since, turned
+from tests.engine.provision.rotation.rotating import applied, owned, shown, since, turned
 from tests.engine.provision.snapshot import changes, snapshot
-
-
-@pytest.fixture
-def server(engine: Engine) -> Iterator[KeyServer]:
-    with key_server(engine.host_address) as made:
-        yield made
-
-
-@pytest.fixture
-def key(server: KeyServer) -> Key:
-    return server.keys.issue()
-
-
-@pytest.fixture
-def shop(make_project: MakeProject, server: KeyServer, key: Key) -> Project:
-    """The smallest deployment, applied with `key`."""
-    return applied(make_project(SMALL, server.served(key)), server.runtime(key))
 
 
 @pytest.mark.slow

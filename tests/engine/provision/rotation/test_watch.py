@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from neuralshelf.connectors.runtime import Runtime
-from neuralshelf.engine import Engine
 from neuralshelf.errors import ConfigError
 from neuralshelf.provision import watch as watch_module
 from neuralshelf.provision.lock import holder, locked
@@ -22,26 +21,9 @@ from neuralshelf.provision.watch import stopped_by_signals, watch
 from neuralshelf.settings import RuntimeConfig
 from tests.engine.provision.conftest import MakeProject
 from tests.engine.provision.deployment import SMALL, Project
-from tests.engine.provision.keys import Key, KeyServer, key_server
+from tests.engine.provision.keys import Key, KeyServer
 from tests.engine.provision.load import load_on
-from tests.engine.provision.rotating import WAIT_SECONDS, applied, owned, turned, until
-
-
-@pytest.fixture
-def server(engine: Engine) -> Iterator[KeyServer]:
-    with key_server(engine.host_address) as made:
-        yield made
-
-
-@pytest.fixture
-def key(server: KeyServer) -> Key:
-    return server.keys.issue()
-
-
-@pytest.fixture
-def shop(make_project: MakeProject, server: KeyServer, key: Key) -> Project:
-    """The smallest deployment, applied with `key`."""
-    return applied(make_project(SMALL, server.served(key)), server.runtime(key))
+from tests.engine.provision.rotation.rotating import WAIT_SECONDS, applied, owned, turned, until
 
 
 class Watching:

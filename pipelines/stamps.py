@@ -1,0 +1,60 @@
+"""What a vector was made from, kept beside it in the field `VECTOR_from`: the index's version and a hash of the input.
+
+Whoever reads a document can so tell a vector that no longer fits its text, or that came from another generation of the
+index. The ingest pipeline writes stamps (templates/pipelines/prepare.painless.j2); this is the same computation here.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+# What Java's Character.isWhitespace says yes to: no-break spaces are none, the four separators of ASCII are.
+_WHITE = "".join(
+    map(chr, (*range(0x09, 0x0E), *range(0x1C, 0x21), 0x1680, *range(0x2000, 0x2007), *range(0x2008, 0x200B)))
+) + "".join(map(chr, (0x2028, 0x2029, 0x205F, 0x3000)))
+
+
+def stamp_field(vector: str) -> str:
+    """Name of the field that says what `vector` was made from."""
+    return f"{vector}_from"
+
+
+def stamp(version: int, content: str) -> str:
+    """`vN HASH`: 32 hex digits of the SHA-256 of `content` in UTF-8.
+
+    Args:
+        version: of the index.
+        content: the text as the model gets it, or the picture as base64.
+    """
+    # A lone surrogate becomes a question mark, as it does in Java.
+    return f"v{version} {hashlib.sha256(content.encode('utf-8', 'replace')).hexdigest()[:32]}"
+
+
+def joined(document: Mapping[str, Any], fields: Iterable[str]) -> str:
+    """The text of a vector: the fields without surrounding white space, joined by a space; empty ones are left out."""
+    parts = []
+    for field in fields:
+        value = document.get(field)
+        for item in value if isinstance(value, list) else [value]:
+            part = "" if item is None else _text(item).strip(_WHITE)
+            if part:
+                parts.append(part)
+    return " ".join(parts)
+
+
+def _text(value: Any) -> str:
+    """As Java writes the values of JSON."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return _double(value)
+    return str(value)
+
+
+def _double(value: float) -> str:
+    digits = repr(value)
+    if 1e-3 <= abs(value) < 1e7 or value == 0:
+        return digits
+    shortest = next(text for places in range(1, 18) if float(text := f"{value:.{places}e}") == value)
+    mantissa, _, exponent = shortest.partition("e")
+    return f"{mantissa}E{int(exponent)}"

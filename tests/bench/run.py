@@ -15,8 +15,8 @@ import server
 from ratio import table
 
 from neuralshelf.client import connect
+from neuralshelf.deployment import Deployment
 from neuralshelf.local.stack import Stack
-from neuralshelf.provision.deployment import Deployment
 from neuralshelf.settings import Folders
 
 ROOT = Path(__file__).resolve().parents[2]

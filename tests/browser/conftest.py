@@ -21,8 +21,8 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from neuralshelf import yamlfile
+from neuralshelf.deployment import Config
 from neuralshelf.gateway import create_gateway
-from neuralshelf.provision.deployment import Config
 
 from .engine import Engine
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from neuralshelf import yamlfile
+from neuralshelf.deployment import Config
 from neuralshelf.pipelines import pipeline_resources
-from neuralshelf.provision.deployment import Config
 from neuralshelf.settings import VectorStore
 
 FOLDER = Path(__file__).parent / "pipelines"

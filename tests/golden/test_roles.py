@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from neuralshelf.provision.deployment import Deployment
+from neuralshelf.deployment import Deployment
 from neuralshelf.provision.roles import write_roles
 
 FOLDER = Path(__file__).parent / "roles"

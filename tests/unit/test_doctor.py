@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from neuralshelf.client import connect
 from neuralshelf.connectors.runtime import Runtime
-from neuralshelf.provision.deployment import Config, Deployment
+from neuralshelf.deployment import Config, Deployment
 from neuralshelf.provision.doctor import Diagnosis, asking, diagnose, reach
 from neuralshelf.provision.doctor.answers import meaning, vector
 from neuralshelf.provision.doctor.asking import Asker, Away, read_only

@@ -11,8 +11,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from neuralshelf import yamlfile
+from neuralshelf.deployment import Config
 from neuralshelf.gateway import MAX_BODY_BYTES, create_gateway
-from neuralshelf.provision.deployment import Config
 from tests.browser.engine import ADDRESS, PASSWORD, Engine
 
 CONFIG = Path(__file__).resolve().parents[2] / "neuralshelf.yaml"

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from neuralshelf.deployment import Config
 from neuralshelf.errors import ConfigError
 from neuralshelf.pipelines import pipeline_resources
 from neuralshelf.pipelines.spec import SearchSpec
-from neuralshelf.provision.deployment import Config
 from neuralshelf.resource import Kind, Resource
 from neuralshelf.settings import VectorStore
 

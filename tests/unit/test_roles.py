@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from neuralshelf.deployment import Deployment
 from neuralshelf.errors import InputError
-from neuralshelf.provision.deployment import Deployment
 from neuralshelf.provision.roles import PURPOSES, roles, write_roles
 
 SAMPLE = Path(__file__).parents[2] / "neuralshelf.yaml"

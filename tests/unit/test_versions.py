@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from neuralshelf import yamlfile
+from neuralshelf.deployment import Config
 from neuralshelf.errors import ConfigError
-from neuralshelf.provision.deployment import Config
 from neuralshelf.provision.versions import check, needs
 
 SAMPLE = Path(__file__).parents[2] / "neuralshelf.yaml"

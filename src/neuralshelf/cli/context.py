@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from neuralshelf.errors import ConfigError
 
 if TYPE_CHECKING:
+    from neuralshelf.deployment import Deployment
     from neuralshelf.local.stack import Stack
-    from neuralshelf.provision.deployment import Deployment
 
 
 def confirm(warning: str, name: str) -> None:
@@ -30,8 +30,8 @@ def context(words: argparse.Namespace) -> "tuple[Stack, Deployment]":
     Raises:
         ConfigError: the configuration or the environment is wrong.
     """
+    from neuralshelf.deployment import Deployment
     from neuralshelf.local.stack import Stack
-    from neuralshelf.provision.deployment import Deployment
     from neuralshelf.settings import Folders
 
     config = words.config.resolve()

@@ -8,7 +8,7 @@ from neuralshelf.cli.context import confirm, context
 from neuralshelf.errors import ConfigError
 
 if TYPE_CHECKING:
-    from neuralshelf.provision.deployment import Deployment
+    from neuralshelf.deployment import Deployment
     from neuralshelf.provision.migration import Choices
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from opensearchpy import AuthorizationException, OpenSearch
 
+from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ConfigError, InputError
 from neuralshelf.ingestion.admission import Refused, admit
 from neuralshelf.ingestion.catalogue import Catalogue, Product
@@ -14,7 +15,6 @@ from neuralshelf.ingestion.ingest import WRITERS, Report, ingest
 from neuralshelf.local.provisioning import say
 from neuralshelf.local.stack import Stack
 from neuralshelf.pipelines.spec import IndexSpec
-from neuralshelf.provision.deployment import Deployment
 from neuralshelf.provision.guard import confirm
 from neuralshelf.provision.migration.pictures import no_pictures
 from neuralshelf.relevance.evaluate import Evaluator

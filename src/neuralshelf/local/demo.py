@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 
 from neuralshelf.client import connect
+from neuralshelf.deployment import Deployment
 from neuralshelf.errors import InputError, ServerError
 from neuralshelf.local.catalogue import ingest_catalogue
 from neuralshelf.local.provisioning import apply_deployment
 from neuralshelf.local.stack import Stack
-from neuralshelf.provision.deployment import Deployment
 from neuralshelf.search import search
 from neuralshelf.tables import hits_table
 

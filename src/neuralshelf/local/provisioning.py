@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from tqdm import tqdm
 
+from neuralshelf.deployment import Deployment
 from neuralshelf.local.stack import Stack
-from neuralshelf.provision.deployment import Deployment
 from neuralshelf.provision.plan import Action, Change, Plan
 from neuralshelf.provision.provisioner import Provisioner
 from neuralshelf.tables import plan_text

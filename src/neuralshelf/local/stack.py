@@ -17,10 +17,10 @@ from pydantic import SecretStr
 from neuralshelf.aws import Profile
 from neuralshelf.client import connect
 from neuralshelf.connectors.runtime import Runtime
+from neuralshelf.deployment import Deployment
 from neuralshelf.errors import MissingDependencyError, NeuralshelfError, ServerError
 from neuralshelf.local.progress import Progress
 from neuralshelf.local.state import Running, State
-from neuralshelf.provision.deployment import Deployment
 from neuralshelf.settings import ClusterConfig, Folders
 
 STOP_TIMEOUT_SECONDS = 60.0

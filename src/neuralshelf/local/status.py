@@ -8,8 +8,8 @@ from opensearchpy import NotFoundError, OpenSearch, OpenSearchException
 
 from neuralshelf import __version__
 from neuralshelf.client import connect
+from neuralshelf.deployment import Deployment
 from neuralshelf.local.stack import Stack
-from neuralshelf.provision.deployment import Deployment
 
 FORMAT_VERSION = 1
 

@@ -17,6 +17,7 @@ from types import FrameType
 import uvicorn
 
 from neuralshelf.client import connect
+from neuralshelf.deployment import Deployment
 from neuralshelf.engine import open_engine
 from neuralshelf.engine.ports import choose_port
 from neuralshelf.errors import NeuralshelfError, ServerError
@@ -24,7 +25,6 @@ from neuralshelf.gateway import create_gateway
 from neuralshelf.local import events
 from neuralshelf.local.model_server import ModelServer
 from neuralshelf.local.state import Running, State
-from neuralshelf.provision.deployment import Deployment
 from neuralshelf.settings import Folders
 
 

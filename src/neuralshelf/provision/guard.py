@@ -9,9 +9,9 @@ from opensearchpy import OpenSearch
 
 from neuralshelf.connectors.resources import model_address, model_group
 from neuralshelf.connectors.spec import ROLES, ConnectorSpec, Role
+from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ProvisionError
 from neuralshelf.provision.candidate import admit_candidate
-from neuralshelf.provision.deployment import Deployment
 from neuralshelf.provision.objects import OBJECTS, Scope
 from neuralshelf.provision.objects.index import documents
 from neuralshelf.provision.spaces import SAME, Space, agreement, decode, encode, measure

@@ -9,9 +9,9 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from neuralshelf.connectors.runtime import Runtime
+from neuralshelf.deployment import Deployment
 from neuralshelf.errors import InputError, StalePlanError
 from neuralshelf.provision.apply import apply
-from neuralshelf.provision.deployment import Deployment
 from neuralshelf.provision.live import Observed
 from neuralshelf.provision.lock import holder, locked
 from neuralshelf.provision.observe import observe

@@ -11,8 +11,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from neuralshelf.deployment import Deployment
 from neuralshelf.errors import InputError
-from neuralshelf.provision.deployment import Deployment
 from neuralshelf.templates import render
 
 Json = Any

@@ -15,8 +15,8 @@ from opensearchpy import OpenSearch
 
 from neuralshelf.connectors.runtime import Runtime
 from neuralshelf.connectors.spec import ROLES
+from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ProvisionError
-from neuralshelf.provision.deployment import Deployment
 from neuralshelf.provision.live import Observed
 from neuralshelf.provision.observe import observe
 from neuralshelf.provision.plan import Action, Change, Plan, plan

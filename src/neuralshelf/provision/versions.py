@@ -8,8 +8,8 @@ apart stays out: filters stand in every leg (a hybrid query has `filter` from 3.
 import re
 from typing import NamedTuple
 
+from neuralshelf.deployment import Config
 from neuralshelf.errors import ConfigError
-from neuralshelf.provision.deployment import Config
 
 LEAST = (2, 19)
 """The oldest OpenSearch that works with any configuration: it brings `pagination_depth` of the hybrid query."""

@@ -12,8 +12,8 @@ from opensearchpy import OpenSearch, TransportError
 
 from neuralshelf.client import reason
 from neuralshelf.connectors.runtime import Runtime
+from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ConfigError, LockedError, NeuralshelfError, ProvisionError
-from neuralshelf.provision.deployment import Deployment
 from neuralshelf.provision.rotate import Rotation, rotate
 
 AHEAD = timedelta(minutes=10)

@@ -17,9 +17,9 @@ from pydantic import SecretStr
 
 from neuralshelf.connectors.resources import cluster_settings, connector_resources, model_group
 from neuralshelf.connectors.runtime import Runtime
+from neuralshelf.deployment import Config
 from neuralshelf.pipelines import pipeline_resources
 from neuralshelf.provision.apply import apply
-from neuralshelf.provision.deployment import Config
 from neuralshelf.provision.observe import observe
 from neuralshelf.provision.plan import plan
 from neuralshelf.settings import VectorStore

@@ -10,8 +10,8 @@ from opensearchpy import OpenSearch
 from pydantic import SecretStr
 
 from neuralshelf.connectors.runtime import Runtime
+from neuralshelf.deployment import Config, Deployment
 from neuralshelf.model_packages.server.sigv4 import Credential
-from neuralshelf.provision.deployment import Config, Deployment
 from neuralshelf.provision.doctor import Diagnosis, diagnose
 from neuralshelf.provision.provisioner import Provisioner
 from neuralshelf.settings import ClusterConfig, Environment

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from neuralshelf.client import connect
 from neuralshelf.connectors.runtime import Runtime
-from neuralshelf.provision.deployment import Deployment
+from neuralshelf.deployment import Deployment
 from neuralshelf.provision.provisioner import Provisioner
 from tests.engine.conftest import ServedModels
 from tests.engine.provision.wire import Moment, Wire

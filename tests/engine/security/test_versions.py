@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
+from neuralshelf.deployment import Config
 from neuralshelf.errors import ConfigError, ProvisionError
-from neuralshelf.provision.deployment import Config
 from neuralshelf.provision.versions import check
 from tests.engine.pipelines.conftest import SHOP
 

@@ -7,8 +7,8 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
 from neuralshelf.connectors.runtime import Runtime
+from neuralshelf.deployment import Deployment
 from neuralshelf.errors import NeuralshelfError
-from neuralshelf.provision.deployment import Deployment
 from neuralshelf.provision.doctor.asking import Asker, Away, Json, Unanswered, quiet, read_only
 from neuralshelf.provision.doctor.cluster import Health, Nodes, Settings, check_version
 from neuralshelf.provision.doctor.faults import FAULTS

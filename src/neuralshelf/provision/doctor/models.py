@@ -14,7 +14,7 @@ from opensearchpy import ConnectionTimeout, TransportError
 
 from neuralshelf.connectors.probe import TEXT
 from neuralshelf.connectors.spec import Role
-from neuralshelf.provision.deployment import Deployment
+from neuralshelf.deployment import Deployment
 from neuralshelf.provision.doctor.answers import Meaning, meaning, vector
 from neuralshelf.provision.doctor.asking import PREDICT_SECONDS, Asker, Away, Json, denied_actions
 from neuralshelf.provision.doctor.cluster import connector_urls, origin

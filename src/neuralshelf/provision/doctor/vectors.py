@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ProvisionError
-from neuralshelf.provision.deployment import Deployment
 from neuralshelf.provision.doctor.asking import Asker
 from neuralshelf.provision.doctor.findings import Finding, finding
 from neuralshelf.provision.doctor.indexes import LiveIndex

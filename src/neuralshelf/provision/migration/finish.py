@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from opensearchpy import OpenSearch
 
 from neuralshelf.connectors.runtime import Runtime
+from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ProvisionError
 from neuralshelf.provision.apply import apply
-from neuralshelf.provision.deployment import Deployment
 from neuralshelf.provision.lock import holder, locked
 from neuralshelf.provision.migration.changes import checkpoints
 from neuralshelf.provision.migration.journal import Phase, find_journal

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from opensearchpy import OpenSearch
 
 from neuralshelf.connectors.runtime import Runtime
+from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ProvisionError
-from neuralshelf.provision.deployment import Deployment
 from neuralshelf.provision.lock import locked
 from neuralshelf.provision.migration import gate
 from neuralshelf.provision.migration.carry import Carrier

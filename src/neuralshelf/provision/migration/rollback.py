@@ -8,8 +8,8 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from neuralshelf.connectors.runtime import Runtime
+from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ProvisionError
-from neuralshelf.provision.deployment import Deployment
 from neuralshelf.provision.lock import locked
 from neuralshelf.provision.migration.carry import STEP, Carrier
 from neuralshelf.provision.migration.changes import Changed, checkpoints, several

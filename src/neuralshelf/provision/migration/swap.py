@@ -11,9 +11,9 @@ from typing import Any
 
 from opensearchpy import NotFoundError, OpenSearch
 
+from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ProvisionError
 from neuralshelf.pipelines.stored import Place, search_templates
-from neuralshelf.provision.deployment import Deployment
 from neuralshelf.provision.marker import Marker
 from neuralshelf.provision.objects.search_template import comment
 from neuralshelf.resource import resolve

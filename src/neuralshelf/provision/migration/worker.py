@@ -10,9 +10,9 @@ from opensearchpy import OpenSearch
 from tqdm import tqdm
 
 from neuralshelf.connectors.runtime import Runtime
+from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ProvisionError
 from neuralshelf.provision.apply import apply
-from neuralshelf.provision.deployment import Deployment
 from neuralshelf.provision.guard import VectorGuard
 from neuralshelf.provision.lock import Lock
 from neuralshelf.provision.migration.carry import Carrier

@@ -9,8 +9,8 @@ from opensearchpy import OpenSearch
 
 from neuralshelf.connectors.resources import model_address
 from neuralshelf.connectors.spec import ROLES, ConnectorSpec, Role
+from neuralshelf.deployment import Deployment
 from neuralshelf.pipelines.spec import IndexSpec
-from neuralshelf.provision.deployment import Deployment
 from neuralshelf.provision.live import Live
 from neuralshelf.provision.spaces import Space
 from neuralshelf.resource import Kind, Resource

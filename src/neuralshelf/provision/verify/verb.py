@@ -6,8 +6,8 @@ from opensearchpy import OpenSearch, TransportError
 
 from neuralshelf.client import reason
 from neuralshelf.connectors.runtime import Runtime
+from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ProvisionError
-from neuralshelf.provision.deployment import Deployment
 from neuralshelf.provision.observe import observe
 from neuralshelf.provision.spaces import Space, read_spaces
 from neuralshelf.provision.verify.check import Check, Verification

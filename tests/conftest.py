@@ -10,6 +10,8 @@ from collections.abc import Generator
 
 import pytest
 
+pytest_plugins = ("tests.engine.fixtures",)  # one engine a session, for all parts
+
 PARTS = ("browser", "container", "security")
 
 

@@ -14,7 +14,7 @@ from neuralshelf.client import connect
 from neuralshelf.model_packages.encoder import Sample
 from neuralshelf.provision.verify import Verification, verify
 from neuralshelf.settings import ClusterConfig
-from tests.engine.conftest import _served
+from tests.engine.fixtures import _served
 from tests.engine.provision.conftest import project_in_a_folder
 from tests.engine.provision.deployment import FULL, Project
 from tests.engine.provision.encoders import Weighted

@@ -11,8 +11,8 @@ from opensearchpy import OpenSearch
 
 from neuralshelf.engine.user import RunAs
 from neuralshelf.errors import EngineError, MissingDependencyError
-from tests.engine.conftest import model_server, serve_models, temporary_folders
 from tests.engine.connectors.conftest import make_wire, wire
+from tests.engine.fixtures import model_server, serve_models, temporary_folders
 from tests.engine.pipelines.conftest import catalogue, empty_shop, full_shop, open_shop
 
 from .home import find_java_17, reachable, secured_home

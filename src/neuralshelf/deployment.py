@@ -13,6 +13,7 @@ from neuralshelf.connectors.spec import ROLES, ConnectorName, ConnectorSpec
 from neuralshelf.errors import ConfigError
 from neuralshelf.frozen import Frozen
 from neuralshelf.pipelines import pipeline_resources
+from neuralshelf.pipelines.deadletters import deadletters_name, deadletters_resource
 from neuralshelf.pipelines.spec import IndexSpec, SearchSpec, check
 from neuralshelf.resource import Resource
 from neuralshelf.settings import Environment
@@ -63,6 +64,11 @@ class Deployment:
         """`PREFIX-vN`: what belongs to version N of the index. Two generations live side by side during a migration."""
         return f"{self.prefix}-v{self.config.index.version}"
 
+    @property
+    def deadletters(self) -> str:
+        """`PREFIX-deadletters`: the index of what could not be indexed, shared by all generations."""
+        return deadletters_name(self.prefix)
+
     def model_addresses(self, connector: str) -> tuple[str, ...]:
         """Addresses of the models of one connector, one a role."""
         return tuple(model_address(self.generation, connector, role) for role in ROLES)
@@ -80,4 +86,5 @@ class Deployment:
             store=self.environment.store,
             prefix=self.generation,
         )
+        found.append(deadletters_resource(self.prefix, self.environment.store))
         return found

@@ -242,3 +242,15 @@ def test_the_secret_is_in_no_plan() -> None:
     found = planned(deployment(secret="hunter2"), observed(deployment(secret="other")))
     assert found.writes
     assert "hunter2" not in json.dumps(found.as_dict()) + repr(found) + plan_text(found)
+
+
+def test_fields_of_dead_letters_change_with_the_index_and_without_a_migration() -> None:
+    def letters(kind: str) -> Resource:
+        body = {"settings": {}, "mappings": {"properties": {"code": {"type": kind}}}, "aliases": {}}
+        return Resource(Kind.INDEX, "p-deadletters", body)
+
+    old = letters("text")
+    live = Live(Kind.INDEX, old.name, old.name, Marker("p", old.address, old.fingerprint), dict(old.body))
+    (blocked,) = planned([letters("keyword")], {old.address: live}).blocked
+    assert "DELETE /p-deadletters" in blocked.note
+    assert "migrate" not in blocked.note

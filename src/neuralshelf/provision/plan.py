@@ -12,7 +12,7 @@ from typing import Any
 from neuralshelf.provision.diff import Difference, differences
 from neuralshelf.provision.live import Live, Observed
 from neuralshelf.provision.objects import OBJECTS
-from neuralshelf.provision.objects.index import FIXED
+from neuralshelf.provision.objects.index import FIXED, has_vectors
 from neuralshelf.provision.objects.model import mendable
 from neuralshelf.resource import Kind, Resource
 
@@ -182,7 +182,11 @@ def _index_change(resource: Resource, live: Live, found: tuple[Difference, ...])
     """Most of an index is for life. A field too many does no harm, any other difference there needs a new index."""
     for_life = [d for d in found if d.path.startswith(FIXED)]
     if any(d.wanted is not None and d.live is not None for d in for_life):
-        note = "only a new index can have this: raise index.version, then neuralshelf migrate"
+        note = "only a new index can have this: "
+        if has_vectors(resource.body):
+            note += "raise index.version, then neuralshelf migrate"
+        else:
+            note += f"replay or drop its dead letters, DELETE /{resource.name}, then neuralshelf apply"
         return Change(Action.BLOCKED, resource, live, found, note)
     added = [d for d in for_life if d.wanted is None]
     note = "a field can't be taken from an index; it does no harm" if added else ""

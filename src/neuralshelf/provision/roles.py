@@ -26,6 +26,7 @@ def roles(deployment: Deployment) -> dict[str, Json]:
         "prefix": deployment.prefix,
         "index": deployment.config.index.name,
         "lock": f"{deployment.prefix}-lock",
+        "deadletters": deployment.deadletters,
         # AWS's own endpoints are trusted as they are: then there is no setting of ours
         "settings": deployment.environment.runtime.provider == "local",
     }

@@ -35,6 +35,7 @@ from tests.engine.provision.sweep import sweep
 from .node import SecuredNode, User
 
 INDEX = "goods"
+LETTERS = "rolled-test-deadletters"
 API = "/_plugins/_security/api"
 ML = "/_plugins/_ml"
 PROVISION, INGEST, SEARCH, MIGRATE = PURPOSES
@@ -301,6 +302,9 @@ OPERATIONS: Mapping[str, Operation] = {
     "delete a document": op("DELETE", f"/{INDEX}/_doc/p0", None, INGEST),
     "index in bulk": op("POST", f"/{INDEX}/_bulk", f'{{"index": {{"_id": "x"}}}}\n{json.dumps(DOC)}\n', INGEST),
     "refresh": op("POST", f"/{INDEX}/_refresh", None, INGEST, PROVISION),
+    "read dead letters": op("POST", f"/{LETTERS}/_search", ALL, INGEST),
+    "write a dead letter": op("POST", f"/{LETTERS}/_bulk", '{"index": {"_id": "x"}}\n{}\n', INGEST),
+    "delete the index of dead letters": op("DELETE", f"/{LETTERS}", None, PROVISION),
     # of the one who searches
     "search by a template": op(
         "POST", f"/{INDEX}/_search/template", {"id": "rolled-search", "params": {"text": "x"}}, SEARCH
@@ -309,7 +313,7 @@ OPERATIONS: Mapping[str, Operation] = {
     # of a migration, besides
     "read a search template": op("GET", "/_scripts/rolled-search", None, MIGRATE),
     "list tasks": op("GET", "/_tasks", None, MIGRATE),
-    "read several documents": op("POST", f"/{INDEX}/_mget", {"ids": ["p0"]}, MIGRATE),
+    "read several documents": op("POST", f"/{INDEX}/_mget", {"ids": ["p0"]}, INGEST, MIGRATE),
     "read an index's statistics": op("GET", f"/{INDEX}-1/_stats", None, MIGRATE),
     # of none of them
     "search another index": op("POST", "/others-1/_search", ALL),

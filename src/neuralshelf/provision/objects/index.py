@@ -59,7 +59,7 @@ class Indexes:
         body = resolve(resource.body, writing.ids)
         name = resource.name
         meta = dict(live.extra["meta"]) if live else {}
-        if writing.guard is not None and not meta.get("spaces"):
+        if writing.guard is not None and has_vectors(body) and not meta.get("spaces"):
             from neuralshelf.provision.spaces import encode  # numpy: a plan does without
 
             meta["spaces"] = encode(writing.guard.spaces(writing.ids))
@@ -87,6 +87,11 @@ class Indexes:
     def delete(self, writing: Writing, live: Live) -> None:
         with contextlib.suppress(NotFoundError):
             writing.send("DELETE", f"/{live.name}")
+
+
+def has_vectors(body: Mapping[str, Json]) -> bool:
+    """Whether an index, in the shape of a resource's body, is one of vectors; dead letters have none."""
+    return bool(body["settings"].get("index.knn"))
 
 
 def holders(client: OpenSearch, alias: str) -> dict[str, int]:

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from neuralshelf.errors import InputError
+from neuralshelf.ingestion.admission import Refused
 from neuralshelf.ingestion.catalogue import BadLine, Catalogue, Product
 from neuralshelf.ingestion.deadletters import DeadLetters
+from neuralshelf.ingestion.pictures import PictureFile
 
 FIELDS = {"title": "text", "price": "float", "stock": "integer", "new": "boolean", "image_path": "keyword"}
 
@@ -21,7 +23,8 @@ def read(folder: Path, *lines: Any) -> list[Product | BadLine]:
 
 def test_a_product_keeps_its_known_fields_and_finds_its_picture_beside_the_catalogue(tmp_path: Path) -> None:
     (row,) = read(tmp_path, {"id": "a", "title": "Cup", "price": 3, "colour": "red", "image": "images/a.jpg"})
-    assert row == Product(1, "a", {"title": "Cup", "price": 3}, tmp_path.resolve() / "images" / "a.jpg")
+    picture = PictureFile(tmp_path.resolve(), "images/a.jpg")
+    assert row == Product(1, "a", {"title": "Cup", "price": 3}, (picture,))
 
 
 def test_empty_lines_don_t_count_and_line_numbers_stay_those_of_the_file(tmp_path: Path) -> None:
@@ -46,8 +49,8 @@ def test_empty_lines_don_t_count_and_line_numbers_stay_those_of_the_file(tmp_pat
         ({"id": "a", "price": True}, "price must be float, is bool"),
         (b'{"id": "a", "title": "\\ud800"}', "lone surrogate"),
         ({"id": "a", "image": "http://169.254.169.254/x.jpg"}, "is an address"),
-        ({"id": "a", "image": "../secret.jpg"}, "outside the catalogue's folder"),
-        ({"id": "a", "image": "/etc/passwd"}, "outside the catalogue's folder"),
+        ({"id": "a", "image": "../secret.jpg"}, "outside the pictures' folder"),
+        ({"id": "a", "image": "/etc/passwd"}, "outside the pictures' folder"),
         ({"id": "a", "image": ["x.jpg"]}, "image must be a path, is list"),
         ({"id": "a", "image": "a\0.jpg"}, "NUL"),
         (b'{"id": "a", "title": "' + b"x" * 1_000_001 + b'"}', "the limit is 1000000"),
@@ -72,7 +75,9 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "secret.jpg").write_bytes(b"x")
     (tmp_path / "shop" / "link.jpg").symlink_to(tmp_path / "secret.jpg")
     (row,) = read(tmp_path / "shop", {"id": "a", "image": "link.jpg"})
-    assert isinstance(row, BadLine)
+    assert isinstance(row, Product)
+    with pytest.raises(Refused, match="leads out of the pictures' folder"):
+        row.pictures[0].read(1000)
 
 
 def test_a_missing_catalogue_is_one_line(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from neuralshelf.errors import InputError
+from neuralshelf.ingestion.pictures import Folder, Picture, PictureFile, Pictures
+from neuralshelf.pipelines.spec import IndexSpec
 
 MAX_LINE_BYTES = 1_000_000
 MAX_ID_BYTES = 512  # OpenSearch's own limit
@@ -20,13 +22,19 @@ class Product:
         line: 1-based line number, for messages.
         id: the document's id.
         fields: the document's fields, validated against the index's, without the picture.
-        picture: path of its picture, or None.
+        pictures: its pictures, none of them opened yet.
     """
 
     line: int
     id: str
     fields: Mapping[str, Any]
-    picture: Path | None
+    pictures: tuple[Picture, ...]
+
+    @property
+    def picture(self) -> Path | None:
+        """Path of its first picture, when that is a file."""
+        first = self.pictures[0] if self.pictures else None
+        return first.path if isinstance(first, PictureFile) else None
 
 
 @dataclass(frozen=True)
@@ -41,21 +49,40 @@ class BadLine:
 class Catalogue:
     """Reads a catalogue lazily: memory does not grow with the file."""
 
-    def __init__(self, path: Path, fields: Mapping[str, str]) -> None:
-        """`fields`: name -> type (text, keyword, float, integer, boolean) of the index."""
+    def __init__(self, path: Path, index: IndexSpec | Mapping[str, str], *, pictures: Pictures | None = None) -> None:
+        """
+        Args:
+            index: what its fields are, and whether a product may have several pictures.
+            pictures: where its pictures are; default: the catalogue's folder.
+
+        Raises:
+            InputError: there is no such file.
+        """
         if not path.is_file():
             raise InputError(f"catalogue {path} does not exist", hint="give the path of a .jsonl file")
         self.path = path
         self.folder = path.resolve().parent
-        self._fields = fields
+        self.pictures = pictures or Folder(self.folder)
+        self._fields: Mapping[str, str] = index.fields if isinstance(index, IndexSpec) else index
+        self._several = isinstance(index, IndexSpec) and index.product is not None
 
-    def __len__(self) -> int:
-        """Non-empty lines."""
+    def count(self) -> int:
+        """Rows, bad ones included."""
         with self.path.open("rb") as file:
             return sum(1 for line in file if line.strip())
 
+    __len__ = count
+
     def __iter__(self) -> Iterator[Product | BadLine]:
-        """Every non-empty line, as a product or with the reason why it is none. A repeated id is a bad line."""
+        return self.rows()
+
+    def rows(self, start: int = 1) -> Iterator[Product | BadLine]:
+        """Every row from row `start`, as a product or with the reason why it is none. A repeated id is a bad line."""
+        for row in self._rows():
+            if row.line >= start:
+                yield row
+
+    def _rows(self) -> Iterator[Product | BadLine]:
         seen: set[str] = set()
         with self.path.open("rb") as file:
             for number, line in enumerate(file, start=1):
@@ -83,14 +110,14 @@ class Catalogue:
             return BadLine(number, None, f"id must be a string of 1 to {MAX_ID_BYTES} bytes")
         try:
             fields = self._checked(row)
-            return Product(number, identity, fields, self._picture(row.get("image")))
+            return Product(number, identity, fields, self._pictures(row))
         except ValueError as fault:
             return BadLine(number, identity, str(fault))
 
     def _checked(self, row: Mapping[str, Any]) -> dict[str, Any]:
         fields = {}
         for name, value in row.items():
-            if name in ("id", "image") or value is None:
+            if name in ("id", "image", "images") or value is None:
                 continue
             kind = self._fields.get(name)
             if kind is None:
@@ -102,20 +129,19 @@ class Catalogue:
             fields[name] = value
         return fields
 
-    def _picture(self, value: Any) -> Path | None:
-        """A path below the catalogue's folder: a catalogue never makes us read elsewhere, or fetch anything."""
-        if value is None or value == "":
-            return None
-        if not isinstance(value, str):
-            raise ValueError(f"image must be a path, is {type(value).__name__}")
-        if "://" in value:
-            raise ValueError(f"image {value[:80]!r} is an address; only files beside the catalogue are read")
-        if "\0" in value:
-            raise ValueError("image holds a NUL character")
-        path = (self.folder / value).resolve()
-        if not path.is_relative_to(self.folder):
-            raise ValueError(f"image {value[:80]!r} is outside the catalogue's folder")
-        return path
+    def _pictures(self, row: Mapping[str, Any]) -> tuple[Picture, ...]:
+        one, several = row.get("image"), row.get("images")
+        if several is not None and not isinstance(several, list):
+            raise ValueError(f"images must be a list of paths, is {type(several).__name__}")
+        if one is not None and several:
+            raise ValueError("give image or images, not both")
+        names = several or ([] if one is None or one == "" else [one])
+        for name in names:
+            if not isinstance(name, str):
+                raise ValueError(f"image must be a path, is {type(name).__name__}")
+        if len(names) > 1 and not self._several:
+            raise ValueError("several images: name a keyword field for the product's id under index.product")
+        return tuple(self.pictures.picture(name) for name in names)
 
 
 _PYTHON_TYPES: Mapping[str, tuple[type, ...]] = {

@@ -51,12 +51,15 @@ class IndexSpec(Frozen):
         version: the next number makes a new index, as new vectors or other field types need one.
         fields: field -> OpenSearch type. The mapping is closed: a document with another field is refused.
         vectors: vector field -> what it is made of.
+        product: keyword field that holds the product's id in each of its documents. With it, a product may have several
+            pictures, each in a document of its own.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,60}$")
     version: int = Field(default=1, ge=1)
     fields: dict[str, FieldType] = Field(min_length=1)
     vectors: dict[str, VectorSpec] = Field(min_length=1, max_length=MAX_LEGS - 1)
+    product: str | None = None
 
     @field_validator("fields", "vectors")
     @classmethod
@@ -77,6 +80,8 @@ class IndexSpec(Frozen):
                     raise ValueError(f"vectors.{name}.text: {field!r} is no text or keyword field")
             if vector.image in taken:
                 raise ValueError(f"vectors.{name}.image: {vector.image!r} is a field that is kept; pictures are not")
+        if self.product is not None and self.fields.get(self.product) != "keyword":
+            raise ValueError(f"product: {self.product!r} is no keyword field of the index")
         return self
 
     @property

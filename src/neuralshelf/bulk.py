@@ -12,9 +12,12 @@ from opensearchpy import OpenSearch, TransportError
 
 from neuralshelf.errors import EngineError
 
+Documents = Mapping[str, Mapping[str, Any]]
+
 MAX_ATTEMPTS = 6
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 10.0
+TIMEOUT_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -27,11 +30,58 @@ class Outcome:
     error: str | None = None
 
 
+@dataclass(frozen=True)
+class Failure:
+    """Why one item of a bulk did not get in, as OpenSearch says it. It reports a model's failure as the item's own."""
+
+    status: int
+    code: str
+    reason: str
+
+    @property
+    def throttled(self) -> bool:
+        """The model or the cluster asks for less at a time."""
+        if self.status == 429 or "throttling" in self.code or "Throttling" in self.reason:
+            return True
+        # SageMaker's throttling as ML Commons passes it on (its issue 2429), and its own pool when that is full.
+        return self.reason.endswith("remote service: null") or "Acquire operation took longer" in self.reason
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether sending the item again may help."""
+        return self.throttled or (self.status in (408, 500, 502, 503, 504) and self.code not in _FINAL)
+
+    @property
+    def refused_by_model(self) -> bool:
+        """The model itself said no, and may have meant a batch mate."""
+        return self.status == 400 and "remote service" in self.reason and not self.may_pass
+
+    @property
+    def unreachable(self) -> bool:
+        """No answer from the cluster: says nothing about the document."""
+        return self.code == _UNREACHABLE
+
+    @property
+    def blocked(self) -> bool:
+        """The index takes no writes at all, as when the disk is full."""
+        return self.code == "cluster_block_exception"
+
+
+_UNREACHABLE = "unreachable"
+# The pipeline's own refusals come with status 500.
+_FINAL = ("fail_processor_exception", "mapper_parsing_exception", "script_exception")
+
+
+def pause(attempt: int) -> float:
+    """Seconds to wait after the given attempt (1-based), with full jitter."""
+    return random.uniform(0, min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**attempt))  # noqa: S311
+
+
 def index_all(
     client: OpenSearch,
     index: str,
-    documents: Mapping[str, Mapping[str, Any]],
-    metadata: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    documents: Documents,
+    metadata: Documents = MappingProxyType({}),
 ) -> list[Outcome]:
     """Index each document under its own id (so a repetition never doubles) and say what became of each.
 
@@ -47,18 +97,18 @@ def index_all(
     outcomes: list[Outcome] = []
     waiting = dict(documents)
     for attempt in range(1, MAX_ATTEMPTS + 1):
-        failed = _send(client, index, waiting, metadata)
+        failed = send(client, index, waiting, metadata)
         outcomes += [Outcome(i, attempt) for i in waiting if i not in failed]
         last = attempt == MAX_ATTEMPTS
         again: dict[str, Mapping[str, Any]] = {}
         for identity, first in failed.items():
             alone = len(waiting) > 1 and first.refused_by_model
-            failure = _send(client, index, {identity: waiting[identity]}, metadata).get(identity) if alone else first
+            failure = send(client, index, {identity: waiting[identity]}, metadata).get(identity) if alone else first
             if failure is None:
                 outcomes.append(Outcome(identity, attempt + 1))
             elif failure.may_pass and not last:
                 again[identity] = waiting[identity]
-            elif failure.code == _UNREACHABLE:  # says nothing about the document
+            elif failure.unreachable:
                 raise EngineError(
                     f"no answer from OpenSearch after {attempt} attempts: {failure.reason}",
                     hint="neuralshelf status, then ingest again: what is indexed stays",
@@ -68,54 +118,37 @@ def index_all(
         if not again:
             break
         waiting = again
-        time.sleep(random.uniform(0, min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**attempt)))  # noqa: S311
+        time.sleep(pause(attempt))
     return outcomes
 
 
-@dataclass(frozen=True)
-class _Failure:
-    status: int
-    code: str
-    reason: str
+def send(
+    client: OpenSearch, index: str, documents: Documents, metadata: Documents = MappingProxyType({})
+) -> dict[str, Failure]:
+    """One `_bulk`, halved where it is too large for the cluster; the items that failed, by id.
 
-    @property
-    def may_pass(self) -> bool:
-        """Whether sending the item again may help. The engine reports a model's failure as the item's own."""
-        if "throttling" in self.code or "Throttling" in self.reason:
-            return True
-        return self.status in (408, 429, 500, 502, 503, 504) and self.code not in _FINAL
+    Args:
+        index: an index or an alias.
+        metadata: as for `index_all`.
 
-    @property
-    def refused_by_model(self) -> bool:
-        """The model itself said no, and may have meant a batch mate."""
-        return self.status == 400 and "remote service" in self.reason and not self.may_pass
-
-
-_UNREACHABLE = "unreachable"
-# The pipeline's own refusals come with status 500.
-_FINAL = ("fail_processor_exception", "mapper_parsing_exception", "script_exception")
-
-
-def _send(
-    client: OpenSearch,
-    index: str,
-    documents: Mapping[str, Mapping[str, Any]],
-    metadata: Mapping[str, Mapping[str, Any]],
-) -> dict[str, _Failure]:
-    """Failed items by id."""
+    Raises:
+        EngineError: the cluster refuses the whole request for good.
+    """
     lines: list[Any] = []
     for identity, document in documents.items():
         lines += [{"index": {"_id": identity, **metadata.get(identity, {})}}, document]
     try:
-        answer = client.bulk(body=lines, index=index, request_timeout=120)
+        answer = client.bulk(body=lines, index=index, request_timeout=TIMEOUT_SECONDS)
     except NoConnection as fault:
-        return dict.fromkeys(documents, _Failure(503, _UNREACHABLE, str(fault.error)))
+        return dict.fromkeys(documents, Failure(503, _UNREACHABLE, str(fault.error)))
     except TransportError as fault:
-        if fault.status_code in (429, 503):
-            return dict.fromkeys(documents, _Failure(fault.status_code, "overloaded", str(fault.error)))
-        if fault.status_code == 413 and len(documents) > 1:
+        if fault.status_code in (429, 502, 503, 504):
+            return dict.fromkeys(documents, Failure(int(fault.status_code), "overloaded", str(fault.error)))
+        if fault.status_code == 413 and len(documents) == 1:
+            return dict.fromkeys(documents, Failure(413, "too_large", "larger than the cluster takes in one request"))
+        if fault.status_code == 413:
             halves = _halves(documents)
-            return _send(client, index, halves[0], metadata) | _send(client, index, halves[1], metadata)
+            return send(client, index, halves[0], metadata) | send(client, index, halves[1], metadata)
         raise EngineError(
             f"index {index}: bulk refused ({fault.status_code} {fault.error})",
             hint="neuralshelf status, then ingest again",
@@ -125,10 +158,10 @@ def _send(
         result = item["index"]
         if "error" in result:
             error = result["error"]
-            failed[result["_id"]] = _Failure(int(result["status"]), str(error.get("type")), str(error.get("reason")))
+            failed[result["_id"]] = Failure(int(result["status"]), str(error.get("type")), str(error.get("reason")))
     return failed
 
 
-def _halves(documents: Mapping[str, Mapping[str, Any]]) -> Sequence[dict[str, Mapping[str, Any]]]:
+def _halves(documents: Documents) -> Sequence[dict[str, Mapping[str, Any]]]:
     items = list(documents.items())
     return dict(items[: len(items) // 2]), dict(items[len(items) // 2 :])

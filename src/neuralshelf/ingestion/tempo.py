@@ -1,0 +1,116 @@
+"""How many bulks at once, and how large: found by trying, as networks find their rate.
+
+Two things are sought. The window, documents under way at once, grows while bulks are short, fast at first and by a
+twentieth after the first refusal for too many requests, at which it is halved (additive increase, multiplicative
+decrease: Chiu and Jain 1989). The window is shared out among writers, one more of them as long as that brings more
+documents a second. A bulk stays far below 10 s, after which ML Commons fails a document that waits for a connection
+(OpenSearch 3.6.0); that is its rule of documents ≤ connections × 10 s ÷ latency, without having to know the latency.
+"""
+
+from dataclasses import dataclass
+
+FIRST_WRITERS = 2
+MOST_WRITERS = 12
+FIRST_BULK = 32
+LEAST_BULK = 4
+MOST_BULK = 512
+
+_SHORT_SECONDS = 1.5
+_LONG_SECONDS = 4.0
+_EPOCH_SECONDS = 1.5
+_GAIN = 1.03  # less than this is no gain
+_MOST_PATIENCE = 16
+
+
+@dataclass
+class Tempo:
+    """The present setting; `settled` and `searches_suffer` change it.
+
+    Attributes:
+        writers: bulks under way at once.
+        bulk: documents in each.
+        fixed: leave both as they are.
+    """
+
+    writers: int = FIRST_WRITERS
+    bulk: int = FIRST_BULK
+    fixed: bool = False
+    _growth: float = 1.5
+    _suffering: bool = False
+    # the epoch: what has come back since the last change
+    _since: float | None = None
+    _bulks: int = 0
+    _documents: int = 0
+    _seconds: float = 0.0
+    # the search for the number of writers
+    _before: float = 0.0  # documents a second with one writer less
+    _tried: bool = False
+    _wait: int = 0  # epochs until one more writer is tried again
+    _patience: int = 1
+
+    def settled(self, documents: int, seconds: float, *, throttled: bool, now: float) -> None:
+        """A bulk is back.
+
+        Args:
+            documents: that were in it.
+            seconds: it took, preparation included.
+            throttled: some were refused because of too many requests.
+            now: on a clock that only goes forward, in seconds.
+        """
+        if self.fixed:
+            return
+        if self._since is None:
+            self._since = now - seconds
+        self._bulks += 1
+        self._documents += documents
+        self._seconds += seconds
+        elapsed = now - self._since
+        if throttled:
+            self._growth = 1.05
+            self._shrink(0.5)
+        elif self._bulks >= 2 * self.writers and elapsed >= _EPOCH_SECONDS:
+            self._climb(self._documents / elapsed)
+            self._size(self._seconds / self._bulks)
+        else:
+            return
+        self._since = now
+        self._bulks = self._documents = 0
+        self._seconds = 0.0
+
+    def searches_suffer(self, suffering: bool) -> None:
+        """People wait longer for their hits than without this ingest, or no longer do."""
+        if suffering and not self.fixed:
+            self.writers = max(1, int(self.writers * 0.67))
+            self._shrink(0.67)
+        self._suffering = suffering
+
+    def _shrink(self, factor: float) -> None:
+        smaller = int(self.bulk * factor)
+        if smaller < LEAST_BULK:
+            self.writers = max(1, int(self.writers * factor))
+        self.bulk = max(LEAST_BULK, smaller)
+        self._tried = False
+        self._wait = self._patience
+
+    def _size(self, duration: float) -> None:
+        if duration > _LONG_SECONDS:
+            self.bulk = max(LEAST_BULK, int(self.bulk * 0.7))
+        elif duration < _SHORT_SECONDS and not self._suffering:
+            self.bulk = min(MOST_BULK, max(self.bulk + 1, int(self.bulk * self._growth)))
+
+    def _climb(self, rate: float) -> None:
+        if self._tried and rate < self._before * _GAIN:
+            self._share(self.writers - 1)
+            self._wait = self._patience = min(_MOST_PATIENCE, self._patience * 2)
+            self._tried = False
+        elif self._wait > 0:
+            self._wait -= 1
+        elif self.writers < MOST_WRITERS and not self._suffering:
+            self._before = rate
+            self._share(self.writers + 1)
+            self._tried = True
+
+    def _share(self, writers: int) -> None:
+        """The same window for another number of writers."""
+        self.bulk = min(MOST_BULK, max(LEAST_BULK, -(-self.writers * self.bulk // writers)))
+        self.writers = writers

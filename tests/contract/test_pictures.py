@@ -10,6 +10,8 @@ import pytest
 import requests
 from PIL import Image
 
+from tests.faults.addresses import listening
+
 CLIP = "/endpoints/neuralshelf-clip/invocations"
 TITAN = "/model/amazon.titan-embed-image-v1/invoke"
 TURNS = [
@@ -90,3 +92,14 @@ def test_titan_takes_fewer_pixels_than_our_own_endpoint(open_server: Any) -> Non
     picture = encoded(Image.new("RGB", (3000, 2000), "red"), "JPEG")
     assert send(open_server, picture).status_code == 200
     assert "TooManyPixels" in send(open_server, picture, TITAN).json()["message"]
+
+
+@pytest.mark.parametrize("path", [CLIP, TITAN])
+def test_a_picture_that_is_an_address_is_refused_and_nothing_is_fetched(open_server: Any, path: str) -> None:
+    with listening() as listener:
+        for address in listener.addresses().values():
+            answer = send(open_server, address, path)
+            said = answer.json()
+            assert (answer.status_code, said.get("OriginalStatusCode", 400)) == (424 if path == CLIP else 400, 400)
+            assert "UrlNotFetched" in answer.text or "InvalidBase64" in answer.text
+        assert not listener.heard()

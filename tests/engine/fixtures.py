@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from opensearchpy import OpenSearch
+from starlette.types import ASGIApp
 
 from neuralshelf.client import connect
 from neuralshelf.engine import Engine, open_engine
@@ -171,18 +172,25 @@ class ServedModels:
 
 
 ServeModels = Callable[..., ServedModels]
+Wrap = Callable[[ASGIApp], ASGIApp]
 
 
 @pytest.fixture(scope="session")
 def serve_models(engine: Engine) -> Iterator[ServeModels]:
-    """Start a model server: `serve_models(multimodal=…, text=…, limits=…)`; it lives to the end of the session."""
+    """Start a model server: `serve_models(multimodal=…, text=…, limits=…, wrap=…)`; it lives to the end of the session.
+
+    `wrap` puts another ASGI application around the server's.
+    """
     started: list[Server] = []
     with ExitStack() as stack:
 
         def serve(
-            multimodal: Encoder | None = None, text: Encoder | None = None, limits: Limits | None = None
+            multimodal: Encoder | None = None,
+            text: Encoder | None = None,
+            limits: Limits | None = None,
+            wrap: Wrap = lambda app: app,
         ) -> ServedModels:
-            served = _served(engine, multimodal or ToyEncoder(), text or ToyEncoder(), limits, started)
+            served = _served(engine, multimodal or ToyEncoder(), text or ToyEncoder(), limits, started, wrap)
             return stack.enter_context(served)
 
         yield serve
@@ -198,11 +206,16 @@ def model_server(serve_models: ServeModels) -> ServedModels:
 
 @contextmanager
 def _served(
-    engine: Engine, multimodal: Encoder, text: Encoder, limits: Limits | None, started: list[Server]
+    engine: Engine,
+    multimodal: Encoder,
+    text: Encoder,
+    limits: Limits | None,
+    started: list[Server],
+    wrap: Wrap = lambda app: app,
 ) -> Iterator[ServedModels]:
     key, secret = "AKIA" + secrets.token_hex(8).upper(), secrets.token_urlsafe(30)
     limits = limits or Limits()
-    app = create_app(standard_endpoints(multimodal, text), credentials={key: secret}, limits=limits)
+    app = wrap(create_app(standard_endpoints(multimodal, text), credentials={key: secret}, limits=limits))
     opened = bound_socket("127.0.0.1" if engine.host_address == "127.0.0.1" else "0.0.0.0", 0)
     ready = threading.Event()
     server = Server(app, opened, limits, lambda port: ready.set())

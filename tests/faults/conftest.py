@@ -14,13 +14,11 @@ from starlette.types import ASGIApp
 from neuralshelf.connectors.spec import TITAN_DIMENSIONS
 from neuralshelf.engine import Engine
 from tests.engine.fixtures import ServeModels
-from tests.engine.provision.conftest import _alone, project_in_a_folder
+from tests.engine.provision.conftest import project_in_a_folder, settings_put_away
 from tests.engine.provision.deployment import Project
 from tests.engine.provision.wire import wire_to
 from tests.faults.faults import FAULTS
 from tests.faults.faulty import FaultyServer
-
-__all__ = ["_alone"]
 
 READ_TIMEOUT = 1
 BATCH = 4
@@ -115,7 +113,11 @@ def applied(engine: Engine, client: OpenSearch, faulty: tuple[Any, FaultyServer]
     """The deployment, one for a module of tests."""
     server, models = faulty
     models.heal()
-    with wire_to(engine.url) as wire, project_in_a_folder(client, wire, server, CONFIG) as project:
+    with (
+        settings_put_away(client),
+        wire_to(engine.url) as wire,
+        project_in_a_folder(client, wire, server, CONFIG) as project,
+    ):
         with project.provisioner() as made:
             made.apply(made.plan(), show=lambda changed: None)
         yield Shop(project, client, models)

@@ -45,7 +45,7 @@ def models(served: tuple[FaultyServer, str]) -> Iterator[FaultyServer]:
 
 
 @dataclass(frozen=True)
-class Client:
+class Asker:
     """Asks the server at `url`."""
 
     url: str
@@ -56,63 +56,63 @@ class Client:
 
 
 @pytest.fixture
-def client(served: tuple[FaultyServer, str]) -> Client:
-    return Client(served[1])
+def asker(served: tuple[FaultyServer, str]) -> Asker:
+    return Asker(served[1])
 
 
-def test_what_was_asked_for_the_next_requests_comes_in_that_order(models: FaultyServer, client: Client) -> None:
+def test_what_was_asked_for_the_next_requests_comes_in_that_order(models: FaultyServer, asker: Asker) -> None:
     before = models.counts
     models.script("500", WELL, "429 throttling")
-    assert [client.texts("a").status_code for _ in range(4)] == [500, 200, 429, 200]
+    assert [asker.texts("a").status_code for _ in range(4)] == [500, 200, 429, 200]
     assert models.counts - before == {"500": 1, "429 throttling": 1, WELL: 2}
 
 
-def test_a_share_of_the_requests_of_one_endpoint_is_picked_by_its_seed(models: FaultyServer, client: Client) -> None:
+def test_a_share_of_the_requests_of_one_endpoint_is_picked_by_its_seed(models: FaultyServer, asker: Asker) -> None:
     runs = []
     for _ in range(2):
         models.share(0.3, ["503"], seed=7, path="minilm")
-        runs.append([client.texts("a").status_code for _ in range(60)])
+        runs.append([asker.texts("a").status_code for _ in range(60)])
     assert runs[0] == runs[1]
     assert 8 <= runs[0].count(503) <= 28
     models.share(1.0, ["503"], path="minilm")
-    assert requests.post(client.url + CLIP, json={"inputText": "a"}, timeout=5).status_code == 200
+    assert requests.post(asker.url + CLIP, json={"inputText": "a"}, timeout=5).status_code == 200
 
 
-def test_what_a_request_holds_comes_before_all(models: FaultyServer, client: Client) -> None:
+def test_what_a_request_holds_comes_before_all(models: FaultyServer, asker: Asker) -> None:
     models.poison("arsenic", "424 input")
     models.script("500")
-    assert client.texts("a", "with arsenic").status_code == 424
-    assert client.texts("a").status_code == 500
+    assert asker.texts("a", "with arsenic").status_code == 424
+    assert asker.texts("a").status_code == 500
 
 
-def test_counting_holds_with_many_clients_at_once(models: FaultyServer, client: Client) -> None:
+def test_counting_holds_with_many_clients_at_once(models: FaultyServer, asker: Asker) -> None:
     before = models.counts
     models.share(0.5, ["500", "429 text"], seed=1)
 
     with ThreadPoolExecutor(8) as pool:
-        seen = list(pool.map(lambda _: client.texts("a", timeout=20).status_code, range(200)))
+        seen = list(pool.map(lambda _: asker.texts("a", timeout=20).status_code, range(200)))
     counted = models.counts - before
     assert counted.total() == len(seen) == 200
     assert (counted["500"], counted["429 text"]) == (seen.count(500), seen.count(429))
 
 
 @pytest.mark.parametrize("name", BREAKING)
-def test_a_broken_connection_breaks_and_leaves_nothing_open(models: FaultyServer, client: Client, name: str) -> None:
+def test_a_broken_connection_breaks_and_leaves_nothing_open(models: FaultyServer, asker: Asker, name: str) -> None:
     models.script(name)
     with pytest.raises(requests.RequestException):
-        client.texts("a", timeout=0.4).json()
+        asker.texts("a", timeout=0.4).json()
     end = time.monotonic() + 5
     while models.open and time.monotonic() < end:
         time.sleep(0.02)
     assert models.open == 0
-    assert client.texts("a").status_code == 200
+    assert asker.texts("a").status_code == 200
 
 
 def test_a_trickle_keeps_a_client_waiting_that_counts_only_the_seconds_between_bytes(
-    models: FaultyServer, client: Client
+    models: FaultyServer, asker: Asker
 ) -> None:
     models.script("trickle")
-    with client.texts("a", stream=True, timeout=1.5) as answer:
+    with asker.texts("a", stream=True, timeout=1.5) as answer:
         begun = time.monotonic()
         parts = answer.iter_content(1)
         assert (next(parts) + next(parts) + next(parts))[:2] == b"[["
@@ -120,9 +120,9 @@ def test_a_trickle_keeps_a_client_waiting_that_counts_only_the_seconds_between_b
 
 
 @pytest.mark.parametrize("name", GARBAGE)
-def test_garbage_is_no_vector(models: FaultyServer, client: Client, name: str) -> None:
+def test_garbage_is_no_vector(models: FaultyServer, asker: Asker, name: str) -> None:
     models.script(name)
-    answer = client.texts("a", timeout=10)
+    answer = asker.texts("a", timeout=10)
     assert answer.status_code == 200
     try:
         found = answer.json()

@@ -24,13 +24,9 @@ MakeProject = Callable[..., Project]
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _alone(request: pytest.FixtureRequest) -> Iterator[None]:
+@contextmanager
+def settings_put_away(client: OpenSearch) -> Iterator[None]:
     """Settings of other tests' deployments are put away meanwhile: a setting that another one needs stays."""
-    if "client" not in request.fixturenames:
-        yield
-        return
-    client: OpenSearch = request.getfixturevalue("client")
     found = client.cluster.get_settings(flat_settings=True)["persistent"]
     away = {key: value for key, value in found.items() if key.startswith((METADATA, "plugins.ml_commons."))}
     if away:
@@ -38,6 +34,15 @@ def _alone(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if away:
         client.cluster.put_settings(body={"persistent": away})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _alone(request: pytest.FixtureRequest) -> Iterator[None]:
+    if "client" not in request.fixturenames:
+        yield
+        return
+    with settings_put_away(request.getfixturevalue("client")):
+        yield
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from neuralshelf.errors import InputError
 from neuralshelf.ingestion.admission import Refused
 from neuralshelf.ingestion.catalogue import BadLine, Catalogue, Product
-from neuralshelf.ingestion.deadletters import DeadLetters
+from neuralshelf.ingestion.letterfile import DeadLetters
 from neuralshelf.ingestion.pictures import PictureFile
 
 FIELDS = {"title": "text", "price": "float", "stock": "integer", "new": "boolean", "image_path": "keyword"}
@@ -42,7 +42,8 @@ def test_empty_lines_don_t_count_and_line_numbers_stay_those_of_the_file(tmp_pat
         (b"\xff\xfe", "not JSON"),
         ({"title": "no id"}, "id must be a string"),
         ({"id": ""}, "id must be a string"),
-        ({"id": 7}, "id must be a string"),
+        ({"id": 7.5}, "id must be a string"),
+        ({"id": True}, "id must be a string"),
         ({"id": "x" * 513}, "id must be a string"),
         ({"id": "a", "title": 7}, "title must be text, is int"),
         ({"id": "a", "price": "7"}, "price must be float, is str"),
@@ -67,7 +68,7 @@ def test_a_repeated_id_is_a_bad_line_not_a_silent_overwrite(tmp_path: Path) -> N
     first, second = read(tmp_path, {"id": "a", "title": "one"}, {"id": "a", "title": "two"})
     assert isinstance(first, Product)
     assert isinstance(second, BadLine)
-    assert "earlier line" in second.cause
+    assert "was in row 1 already" in second.cause
 
 
 def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:

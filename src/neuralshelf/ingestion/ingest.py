@@ -12,9 +12,9 @@ from opensearchpy import OpenSearch
 from tqdm import tqdm
 
 from neuralshelf.bulk import Outcome, index_all
-from neuralshelf.ingestion.admission import Refused, admit
+from neuralshelf.ingestion.admission import Refused, admit_file
 from neuralshelf.ingestion.catalogue import BadLine, Catalogue, Product
-from neuralshelf.ingestion.deadletters import DeadLetters
+from neuralshelf.ingestion.letterfile import DeadLetters
 
 # Documents in flight stay under the connector's connections × 10 s ÷ latency: one that waits longer fails.
 BULK_DOCUMENTS = 32
@@ -109,7 +109,7 @@ def ingest(
 def _document(product: Product, folder: Path, picture_field: str | None, picture_key: str) -> dict[str, Any]:
     document = dict(product.fields)
     if product.picture is not None and picture_field is not None:
-        document[picture_field] = base64.b64encode(admit(product.picture)).decode("ascii")
+        document[picture_field] = base64.b64encode(admit_file(product.picture).data).decode("ascii")
         path = product.picture.relative_to(folder).as_posix()
         document["image_path"] = f"{picture_key}/{path}" if picture_key else path
     return document

@@ -1,17 +1,19 @@
 """A connector as a team writes it down: which kind of endpoint, which vector size, how patient."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from neuralshelf.frozen import Frozen
+from neuralshelf.model_packages.server.limits import BEDROCK_MAX_BODY, SAGEMAKER_MAX_BODY, TITAN_MAX_TOKENS
 
 Role = Literal["ingest", "search"]
 ROLES: tuple[Role, ...] = ("ingest", "search")
 """Each endpoint has one connector and one model a role, so that a bulk never starves a query."""
 
 TITAN_DIMENSIONS = (256, 384, 1024)
+ANY_SIDE = 65_535  # pixels: as long as a JPEG may be
 NAME = r"^[a-z][a-z0-9-]{0,40}$"
 """What a connector may be called in the configuration: a part of names that ML Commons has to take."""
 
@@ -66,28 +68,53 @@ class _Connector(Frozen):
 
 
 class SageMakerClip(_Connector):
-    """A SageMaker endpoint that takes text, a picture, or both, in the shape of Titan Multimodal."""
+    """A SageMaker endpoint that takes text, a picture, or both, in the shape of Titan Multimodal.
+
+    Attributes:
+        max_body: bytes of a request. A serverless endpoint takes 4 MB (Amazon SageMaker AI developer guide, "Invoke a
+            serverless endpoint"): 4000000.
+        max_tokens: of a text; the model cuts longer ones. CLIP's own number, begin and end mark included.
+        max_side: pixels in width and in height.
+    """
 
     kind: Literal["sagemaker-clip"]
     endpoint: str = Field(pattern=ENDPOINT)
     dimension: int = Field(ge=1, le=16_000)
+    max_body: int = Field(default=SAGEMAKER_MAX_BODY, ge=1_000_000, le=BEDROCK_MAX_BODY)
+    max_tokens: int = Field(default=77, ge=1)
+    max_side: ClassVar[int] = ANY_SIDE
 
 
 class SageMakerText(_Connector):
-    """A SageMaker endpoint that takes a list of texts and answers a list of vectors."""
+    """A SageMaker endpoint that takes a list of texts and answers a list of vectors.
+
+    Attributes:
+        max_tokens: of a text; the model cuts longer ones. The number of all-MiniLM-L6-v2, begin and end mark included.
+    """
 
     kind: Literal["sagemaker-text"]
     endpoint: str = Field(pattern=ENDPOINT)
     dimension: int = Field(ge=1, le=16_000)
     batch_size: int = Field(default=16, ge=1, le=256)
+    max_tokens: int = Field(default=256, ge=1)
 
 
 class BedrockTitanMultimodal(_Connector):
-    """Amazon Titan Multimodal Embeddings on Bedrock: text, a picture, or both."""
+    """Amazon Titan Multimodal Embeddings on Bedrock: text, a picture, or both.
+
+    Attributes:
+        max_tokens: of a text; longer ones are refused.
+        max_body: bytes of a request.
+        max_side: pixels in width and in height ("max input image resolution 2048 x 2048 pixels", Amazon Bedrock user
+            guide, Titan Multimodal Embeddings G1).
+    """
 
     kind: Literal["bedrock-titan-multimodal"]
     model_id: str = Field(default="amazon.titan-embed-image-v1", pattern=r"^[A-Za-z0-9.:/-]{1,2048}$")
     dimension: int = 1024
+    max_tokens: int = Field(default=TITAN_MAX_TOKENS, ge=1)
+    max_body: ClassVar[int] = BEDROCK_MAX_BODY
+    max_side: ClassVar[int] = 2048
 
     @model_validator(mode="after")
     def _dimension_is_offered(self) -> Self:

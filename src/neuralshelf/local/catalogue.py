@@ -9,7 +9,7 @@ from opensearchpy import AuthorizationException, OpenSearch
 
 from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ConfigError, InputError
-from neuralshelf.ingestion.admission import Refused, admit
+from neuralshelf.ingestion.admission import Refused, admit_file
 from neuralshelf.ingestion.catalogue import Catalogue, Product
 from neuralshelf.ingestion.ingest import WRITERS, Report, ingest
 from neuralshelf.local.provisioning import say
@@ -59,7 +59,7 @@ def picture(path: Path) -> str:
         InputError: it can't be taken.
     """
     try:
-        return base64.b64encode(admit(path)).decode("ascii")
+        return base64.b64encode(admit_file(path).data).decode("ascii")
     except Refused as fault:
         raise InputError(f"picture {path}: {fault}", hint="mend or leave out that picture") from None
 

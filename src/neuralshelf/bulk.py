@@ -155,7 +155,7 @@ def send(
         ) from None
     failed = {}
     for item in answer["items"]:
-        result = item["index"]
+        (result,) = item.values()  # `index`, or `create` when the metadata says op_type
         if "error" in result:
             error = result["error"]
             failed[result["_id"]] = Failure(int(result["status"]), str(error.get("type")), str(error.get("reason")))

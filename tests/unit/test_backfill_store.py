@@ -70,7 +70,7 @@ def test_nothing_stays_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_full_disk_is_one_line_that_names_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    with VectorStore(SIZES) as store, Path("/dev/full").open("wb", buffering=0) as full:
+    with VectorStore(SIZES) as store, store._numbers, Path("/dev/full").open("wb", buffering=0) as full:
         monkeypatch.setattr(store, "_numbers", full)
         with pytest.raises(InputError, match="No space left") as fault:
             store.fill([given(number) for number in range(1, 5000)])

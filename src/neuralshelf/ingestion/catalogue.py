@@ -1,27 +1,33 @@
-"""A catalogue file: JSON lines, one product each, with pictures as paths beside it."""
+"""A catalogue: rows of a file, each a product with its pictures, or a reason why it is none."""
 
-import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from neuralshelf.errors import InputError
+from neuralshelf.ingestion.formats import FormatName, open_format
 from neuralshelf.ingestion.pictures import Folder, Picture, PictureFile, Pictures
+from neuralshelf.ingestion.seen import Seen
+from neuralshelf.ingestion.values import checked, parsed, unicode
 from neuralshelf.pipelines.spec import IndexSpec
 
-MAX_LINE_BYTES = 1_000_000
 MAX_ID_BYTES = 512  # OpenSearch's own limit
+MAX_PICTURES = 100
+MAX_IGNORED = 100
+
+_OWN = ("id", "image", "images")
 
 
 @dataclass(frozen=True)
 class Product:
-    """One line of a catalogue.
+    """One row of a catalogue.
 
     Attributes:
-        line: 1-based line number, for messages.
+        line: number of the row: its line in JSON lines, its row in a spreadsheet (CSV), else counted from 1.
         id: the document's id.
-        fields: the document's fields, validated against the index's, without the picture.
+        fields: the document's fields, validated against the index's, without pictures.
         pictures: its pictures, none of them opened yet.
     """
 
@@ -39,37 +45,62 @@ class Product:
 
 @dataclass(frozen=True)
 class BadLine:
-    """A line that is no product, with the reason."""
+    """A row that is no product, with the reason.
+
+    Attributes:
+        id: what it says; None when that is none, or the id of an earlier row.
+    """
 
     line: int
     id: str | None
     cause: str
 
 
-class Catalogue:
-    """Reads a catalogue lazily: memory does not grow with the file."""
+def view_id(product: str, number: int) -> str:
+    """Id of the document with a product's picture of that number, from 1: `ID`, `ID/2`, `ID/3`, …"""
+    return product if number == 1 else f"{product}/{number}"
 
-    def __init__(self, path: Path, index: IndexSpec | Mapping[str, str], *, pictures: Pictures | None = None) -> None:
+
+class Catalogue:
+    """Reads a catalogue lazily: memory does not grow with the file. It can be read several times, one after another.
+
+    Attributes:
+        ignored: columns of which the index has no field -> rows that had a value there, as far as they are read.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        index: IndexSpec | Mapping[str, str],
+        *,
+        pictures: Pictures | None = None,
+        format: FormatName | None = None,
+        delimiter: str | None = None,
+    ) -> None:
         """
         Args:
-            index: what its fields are, and whether a product may have several pictures.
-            pictures: where its pictures are; default: the catalogue's folder.
+            index: its fields, whether it takes pictures, and whether a product may have several.
+            pictures: where they are; default: the catalogue's folder.
+            format: default: as the suffix says.
+            delimiter: of CSV; default: what the header has most of.
 
         Raises:
-            InputError: there is no such file.
+            InputError: there is no such file, or it can't be read as that format.
+            MissingDependencyError: Parquet without the extra `parquet`.
         """
-        if not path.is_file():
-            raise InputError(f"catalogue {path} does not exist", hint="give the path of a .jsonl file")
+        self._fields: Mapping[str, str] = index.fields if isinstance(index, IndexSpec) else index
+        self._pictured = not isinstance(index, IndexSpec) or bool(index.images)
+        self._several = isinstance(index, IndexSpec) and index.product is not None
+        own = {"id": "id"} | ({"image": "text", "images": "images"} if self._pictured else {})
+        self._format = open_format(path, {**self._fields, **own}, name=format, delimiter=delimiter)
         self.path = path
         self.folder = path.resolve().parent
         self.pictures = pictures or Folder(self.folder)
-        self._fields: Mapping[str, str] = index.fields if isinstance(index, IndexSpec) else index
-        self._several = isinstance(index, IndexSpec) and index.product is not None
+        self.ignored: Counter[str] = Counter()
 
     def count(self) -> int:
-        """Rows, bad ones included."""
-        with self.path.open("rb") as file:
-            return sum(1 for line in file if line.strip())
+        """Rows that `rows` gives, bad ones included. Reads the file once, except Parquet, which says so itself."""
+        return self._format.count()
 
     __len__ = count
 
@@ -77,89 +108,95 @@ class Catalogue:
         return self.rows()
 
     def rows(self, start: int = 1) -> Iterator[Product | BadLine]:
-        """Every row from row `start`, as a product or with the reason why it is none. A repeated id is a bad line."""
-        for row in self._rows():
-            if row.line >= start:
-                yield row
+        """Every row whose number is `start` or more, as a product or with the reason why it is none.
 
-    def _rows(self) -> Iterator[Product | BadLine]:
-        seen: set[str] = set()
-        with self.path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if not line.strip():
-                    continue
-                row = self._parse(number, line)
-                if isinstance(row, Product):
-                    if row.id in seen:
-                        row = BadLine(number, row.id, f"id {row.id!r} was on an earlier line already")
-                    else:
-                        seen.add(row.id)
-                yield row
+        Rows before that are read for their ids alone: an id that was there before is a bad line wherever one starts.
 
-    def _parse(self, number: int, line: bytes) -> Product | BadLine:
-        if len(line) > MAX_LINE_BYTES:
-            return BadLine(number, None, f"line of {len(line)} bytes, the limit is {MAX_LINE_BYTES}")
+        Raises:
+            InputError: the file can't be read on, or there is no room on disk for the ids.
+        """
+        self.ignored = Counter(dict.fromkeys(self._format.unread, self._format.count()) if self._format.unread else {})
+        with Seen() as seen:
+            for number, values in self._format.rows():
+                row = self._row(number, values, seen, wanted=number >= start)
+                if row is not None:
+                    yield row
+
+    def _row(
+        self, number: int, values: Mapping[str, Any] | str, seen: Seen, *, wanted: bool
+    ) -> Product | BadLine | None:
+        if isinstance(values, str):
+            return BadLine(number, None, values) if wanted else None
         try:
-            row = json.loads(line, parse_constant=_no_constant)
-        except (ValueError, RecursionError) as fault:
-            return BadLine(number, None, f"not JSON: {fault}")
-        if not isinstance(row, dict):
-            return BadLine(number, None, "not a JSON object")
-        identity = row.get("id")
-        if not isinstance(identity, str) or not identity or len(identity.encode("utf-8", "replace")) > MAX_ID_BYTES:
-            return BadLine(number, None, f"id must be a string of 1 to {MAX_ID_BYTES} bytes")
+            identity = _identity(values.get("id"))
+        except ValueError as fault:
+            return BadLine(number, None, str(fault)) if wanted else None
+        names: Sequence[str] = ()
+        cause = ""
         try:
-            fields = self._checked(row)
-            return Product(number, identity, fields, self._pictures(row))
+            names = self._names(values)
+        except ValueError as fault:
+            cause = str(fault)
+        ids = [view_id(identity, view) for view in range(1, max(1, len(names)) + 1)]
+        if (earlier := seen.claim(ids, number)) is not None:
+            return BadLine(number, None, f"id {earlier[0]!r} was in row {earlier[1]} already") if wanted else None
+        if not wanted:
+            return None
+        try:
+            if cause or len(ids[-1].encode()) > MAX_ID_BYTES:
+                raise ValueError(cause or f"id is too long: {len(ids)} images need one of {MAX_ID_BYTES - 4} bytes")
+            pictures = tuple(self.pictures.picture(name) for name in names)
+            return Product(number, identity, self._checked(values), pictures)
         except ValueError as fault:
             return BadLine(number, identity, str(fault))
 
-    def _checked(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def _checked(self, values: Mapping[str, Any]) -> dict[str, Any]:
         fields = {}
-        for name, value in row.items():
-            if name in ("id", "image", "images") or value is None:
+        for name, value in values.items():
+            if name in _OWN and (self._pictured or name == "id"):
+                continue
+            if value is None or (self._format.text and value == ""):
                 continue
             kind = self._fields.get(name)
             if kind is None:
-                continue  # the mapping is closed: what the index has no field for is left out
-            if not isinstance(value, _PYTHON_TYPES[kind]) or (isinstance(value, bool) and kind != "boolean"):
-                raise ValueError(f"{name} must be {kind}, is {type(value).__name__}")
-            if isinstance(value, str) and not _is_unicode(value):
-                raise ValueError(f"{name} holds a lone surrogate, which is not Unicode text")
-            fields[name] = value
+                self._ignore(name)  # the mapping is closed: what the index has no field for is left out
+                continue
+            fields[name] = parsed(name, value, kind) if self._format.text else checked(name, value, kind)
         return fields
 
-    def _pictures(self, row: Mapping[str, Any]) -> tuple[Picture, ...]:
-        one, several = row.get("image"), row.get("images")
+    def _names(self, values: Mapping[str, Any]) -> Sequence[str]:
+        """What the row calls its pictures; in a cell of text a | stands between several."""
+        if not self._pictured:
+            return ()
+        one, several = values.get("image"), values.get("images")
+        if isinstance(several, str) and self._format.text:
+            several = several.split("|")
+        elif isinstance(several, str):
+            several = [several]
         if several is not None and not isinstance(several, list):
             raise ValueError(f"images must be a list of paths, is {type(several).__name__}")
-        if one is not None and several:
-            raise ValueError("give image or images, not both")
-        names = several or ([] if one is None or one == "" else [one])
-        for name in names:
-            if not isinstance(name, str):
+        for name in (one, *(several or ())):
+            if name is not None and not isinstance(name, str):
                 raise ValueError(f"image must be a path, is {type(name).__name__}")
+        names = [name for name in several or () if name]
+        if one and names:
+            raise ValueError("give image or images, not both")
         if len(names) > 1 and not self._several:
             raise ValueError("several images: name a keyword field for the product's id under index.product")
-        return tuple(self.pictures.picture(name) for name in names)
+        if len(names) > MAX_PICTURES:
+            raise ValueError(f"{len(names)} images; at most {MAX_PICTURES}")
+        return names or ([one] if one else [])
+
+    def _ignore(self, name: str) -> None:
+        shown = ascii(name[:80])[1:-1] if not name.isprintable() else name[:80]
+        self.ignored[shown if shown in self.ignored or len(self.ignored) < MAX_IGNORED else "…"] += 1
 
 
-_PYTHON_TYPES: Mapping[str, tuple[type, ...]] = {
-    "text": (str,),
-    "keyword": (str,),
-    "float": (int, float),
-    "integer": (int,),
-    "boolean": (bool,),
-}
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")
+def _identity(value: Any) -> str:
+    """An id as text; a whole number becomes its decimal digits."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if whole or (isinstance(value, Decimal) and value.is_finite() and value == int(value)):
+        value = str(int(value))
+    if not isinstance(value, str) or not 0 < len(unicode("id", value).encode()) <= MAX_ID_BYTES:
+        raise ValueError(f"id must be a string of 1 to {MAX_ID_BYTES} bytes, or a whole number")
+    return value

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from neuralshelf.ingestion.catalogue import Product
+from neuralshelf.ingestion.catalogue import Product, view_id
 from neuralshelf.ingestion.pictures import Picture
 from neuralshelf.pipelines.spec import IndexSpec
 
@@ -26,11 +26,6 @@ class Document:
     picture: Picture | None
     line: int
     product: str
-
-
-def view_id(product: str, number: int) -> str:
-    """Id of the document of a product's picture, counted from 1."""
-    return product if number == 1 else f"{product}/{number}"
 
 
 def documents(product: Product, index: IndexSpec) -> list[Document]:

@@ -178,6 +178,8 @@ def _key(row: Mapping[str, Any]) -> str:
     if ID not in row:
         raise _Keyless("no id")
     identity = row[ID]
+    if type(identity) is int:  # as catalogues may have them
+        identity = str(identity)
     try:
         if isinstance(identity, str) and 1 <= len(identity.encode("utf-8")) <= MAX_ID_BYTES:
             return identity

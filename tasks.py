@@ -149,6 +149,28 @@ def ingest(c: Context, file: str, dry_run: bool = False, json: bool = False, env
     run("ingest", file, *flags(dry_run=dry_run, json=json), environment=environment)
 
 
+@task(positional=["what", "subject"])
+def deadletters(
+    c: Context,
+    what: str = "list",
+    subject: str = "",
+    code: str = "",
+    id: str = "",
+    size: str = "",
+    pictures: str = "",
+    all: bool = False,
+    yes: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+    environment: str = "local",
+) -> None:
+    """What could not be indexed and why: list, show ID, replay [FILE], drop."""
+    given = {"code": code, "id": id, "size": size, "pictures": pictures}
+    words = [word for name, value in given.items() if value for word in (f"--{name}", value)]
+    words += flags(all=all, yes=yes, dry_run=dry_run, json=json)
+    run("deadletters", what, *words, *([subject] if subject else []), environment=environment)
+
+
 @task(positional=["text"])
 def search(
     c: Context, text: str, image: str = "", size: int = 10, json: bool = False, environment: str = "local"
@@ -194,6 +216,6 @@ def check(c: Context) -> None:
 namespace = Collection(
     *(demo, up, down, status),
     *(plan, apply, drift, destroy, unlock, migrate, verify, doctor, rotate, roles),
-    *(ingest, search, evaluate),
+    *(ingest, deadletters, search, evaluate),
     *(test, bench, check),
 )

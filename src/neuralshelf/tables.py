@@ -1,6 +1,8 @@
 """Tables for people, on stdout."""
 
+import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
@@ -9,6 +11,7 @@ from neuralshelf.provision.plan import Action, Change, Plan
 from neuralshelf.search import Hit
 
 if TYPE_CHECKING:
+    from neuralshelf.ingestion.letter import Letter
     from neuralshelf.provision.doctor import Diagnosis
     from neuralshelf.provision.verify import Verification
 
@@ -77,6 +80,46 @@ def changes_text(changes: Sequence[Change]) -> str:
         lines.append(f"{SIGNS[change.action]} {change.address}{note}")
         lines += [f"    {difference}" for difference in change.differences]
     return "\n".join(lines)
+
+
+def letters_table(letters: "Sequence[Letter]", codes: Mapping[str, int], *, width: int) -> str:
+    """A line a letter, the cause cut to the width of the terminal, and how many there are of each code."""
+    if not codes:
+        return "no dead letters"
+    rows = [
+        (_shown(letter.name, 40), letter.code, letter.attempts, _when(letter.last), letter.cause) for letter in letters
+    ]
+    used = sum(max(len(str(row[column])) for row in rows) + 2 for column in range(4)) if rows else 0
+    rows = [(*row[:4], _shown(row[4], max(width - used, 20))) for row in rows]
+    table = tabulate(rows, headers=("id", "code", "attempts", "last", "cause"), disable_numparse=True)
+    counted = ", ".join(f"{code} {number}" for code, number in codes.items())
+    return f"{table}\n{sum(codes.values())} dead letters: {counted}"
+
+
+def letter_text(letter: "Letter") -> str:
+    """All that one letter holds."""
+    rows = [
+        ("id", _shown(letter.name, 512)),
+        ("code", letter.code),
+        ("cause", letter.cause),
+        ("attempts", letter.attempts),
+        ("first", _when(letter.first)),
+        ("last", _when(letter.last)),
+        ("row", f"{letter.line} of {letter.source}"),
+        ("pictures", ", ".join(letter.pictures)),
+        ("document", json.dumps(letter.document) if letter.document is not None else letter.left_out or "not read"),
+    ]
+    return tabulate([row for row in rows if row[1] != ""], tablefmt="plain", disable_numparse=True)
+
+
+def _when(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else ""
+
+
+def _shown(text: str, width: int) -> str:
+    """Cut, and without what a terminal would take for a command."""
+    text = "".join(character if character.isprintable() else "?" for character in text)
+    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def checks_text(found: "Verification") -> str:

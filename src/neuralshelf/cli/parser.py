@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from neuralshelf import __version__
-from neuralshelf.cli import care, local, migrate, provision, searching
+from neuralshelf.cli import care, letters, local, migrate, provision, searching
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -108,6 +108,7 @@ def _searching(verb: Verb) -> None:
     made.add_argument("file", type=Path, metavar="FILE.jsonl")
     made.add_argument("--dry-run", action="store_true", help="read and check everything, send nothing")
     made.add_argument("--json", action="store_true")
+    letters.add(verb("deadletters", letters.listed, "what could not be indexed, and why"))
     made = verb("search", searching.search, "search by text, by picture, or by both")
     made.add_argument("text", nargs="?")
     made.add_argument("--image", type=Path, metavar="FILE")

@@ -13,7 +13,7 @@ from neuralshelf.bulk import MAX_ATTEMPTS, pause
 from neuralshelf.client import reason
 from neuralshelf.deployment import Deployment
 from neuralshelf.errors import EngineError
-from neuralshelf.ingestion.letter import Fence, Letter, key_of_id, key_of_row, utc_now
+from neuralshelf.ingestion.letter import Fence, Letter, key_of_id, key_of_row, keys_of, utc_now
 from neuralshelf.templates import render
 
 __all__ = ["DeadLetters", "Fence", "Letter"]
@@ -78,8 +78,8 @@ class DeadLetters:
         """
         for some in _batches(letters, _BULK_LETTERS):
             self.require()
-            fences = self.fences([letter.document_id for letter in some if letter.replayable and letter.document_id])
-            self._write(some, fences)
+            unknown = [letter.document_id for letter in some if letter.replayable and letter.fence is None]
+            self._write(some, self.fences([identity for identity in unknown if identity is not None]))
 
     def settled(self, ids: Iterable[str] = (), *, source: str = "", lines: Iterable[int] = ()) -> int:
         """Take away letters of documents that are in now, and of rows of `source` that can be read now.
@@ -126,12 +126,13 @@ class DeadLetters:
             if (found := hit["_source"].get("document_id")) is not None:
                 yield found
 
-    def holding(self, keys: Sequence[str]) -> set[str]:
-        """Those of the keys (`letter.key_of_id`, `key_of_row`) that there is a letter of."""
+    def holding(self, keys: Sequence[str], *, code: str | None = None, document_id: str | None = None) -> set[str]:
+        """Those of the keys (`letter.key_of_id`, `key_of_row`) that there is a letter of; as last refreshed."""
         found: set[str] = set()
         for some in _batches(keys, _BULK_LETTERS):
-            body = {"size": len(some), "_source": False, "query": {"terms": {"key": some}}}
-            found |= {hit["_id"] for hit in self._search(body)["hits"]["hits"]}
+            query = {"bool": {"filter": [{"terms": {"key": some}}, _query(code, document_id)]}}
+            answer = self._search({"size": len(some), "_source": False, "query": query})
+            found |= {hit["_id"] for hit in answer["hits"]["hits"]}
         return found
 
     def count(self, *, code: str | None = None, document_id: str | None = None) -> int:
@@ -168,7 +169,7 @@ class DeadLetters:
         now = utc_now()
         actions = []
         for letter in letters:
-            kept = letter.kept(now, fences.get(letter.document_id or ""))
+            kept = letter.kept(now, letter.fence or fences.get(letter.document_id or ""))
             body = {**self._put, "script": {**self._put["script"], "params": {"letter": kept}}}
             actions.append(self._lines({"update": {"_id": letter.key, "retry_on_conflict": 3}}, body))
         if self._known is not None:
@@ -278,7 +279,7 @@ def _query(code: str | None = None, document_id: str | None = None) -> Json:
     if code is not None:
         wanted.append({"term": {"code": code}})
     if document_id is not None:
-        wanted.append({"term": {"key": key_of_id(document_id)}})
+        wanted.append({"terms": {"key": keys_of(document_id)}})
     return {"bool": {"filter": wanted}} if wanted else {"match_all": {}}
 
 

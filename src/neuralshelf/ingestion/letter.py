@@ -87,6 +87,11 @@ class Letter:
         """All that the document is made of is in the letter."""
         return self.document_id is not None and self.document is not None and not self.pictures
 
+    @property
+    def name(self) -> str:
+        """For people: the document's id, or `SOURCE:LINE`."""
+        return self.document_id if self.document_id is not None else f"{self.source}:{self.line}"
+
     def kept(self, now: datetime, fence: Fence | None) -> Json:
         """As the index keeps it: bounded, without secrets, without bytes of pictures."""
         identity, (document, left_out) = self.document_id, _kept_document(self.document)
@@ -154,6 +159,13 @@ def key_of_row(source: str, line: int | None) -> str:
     return _digest("row", source, str(line))
 
 
+def keys_of(name: str) -> list[str]:
+    """`_id`s of what a person means by `name`: a document's id, or `SOURCE:LINE` of a row without one."""
+    source, _, line = name.rpartition(":")
+    found = [key_of_id(name)]
+    return [*found, key_of_row(source, int(line))] if source and line.isdecimal() else found
+
+
 def clean(text: str, limit: int = CAUSE_CHARACTERS) -> str:
     """One line at most `limit` long, without logins, signatures and keys, and without bytes of pictures.
 
@@ -188,7 +200,7 @@ def _kept_document(document: Mapping[str, Any] | None) -> tuple[Mapping[str, Any
 
 
 def _short(text: str) -> str:
-    text = _printable(text)
+    text = " ".join(_printable(text).split())
     return text if len(text) <= NAME_CHARACTERS else text[: NAME_CHARACTERS - 1] + "…"
 
 

@@ -5,17 +5,14 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from opensearchpy import AuthorizationException, OpenSearch
-
 from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ConfigError, InputError
 from neuralshelf.ingestion.admission import Refused, admit_file
 from neuralshelf.ingestion.catalogue import Catalogue, Product
 from neuralshelf.ingestion.ingest import WRITERS, Report, ingest
-from neuralshelf.local.provisioning import say
+from neuralshelf.local.provisioning import confirm_models
 from neuralshelf.local.stack import Stack
 from neuralshelf.pipelines.spec import IndexSpec
-from neuralshelf.provision.guard import confirm
 from neuralshelf.provision.migration.pictures import no_pictures
 from neuralshelf.relevance.evaluate import Evaluator
 
@@ -27,7 +24,7 @@ def ingest_catalogue(stack: Stack, deployment: Deployment, path: Path, *, dry_ru
     client = None if dry_run else stack.client(deployment, pool=WRITERS)
     key = f"{catalogue.folder.name}-{hashlib.sha256(str(catalogue.folder).encode()).hexdigest()[:8]}"
     if client is not None:
-        _confirm(client, deployment)
+        confirm_models(client, deployment)
         stack.state.add_picture_folder(key, catalogue.folder)
     return ingest(client, index.name, catalogue, picture_field=_picture_field(index), picture_key=key)
 
@@ -62,14 +59,6 @@ def picture(path: Path) -> str:
         return base64.b64encode(admit_file(path).data).decode("ascii")
     except Refused as fault:
         raise InputError(f"picture {path}: {fault}", hint="mend or leave out that picture") from None
-
-
-def _confirm(client: OpenSearch, deployment: Deployment) -> None:
-    """Vectors of another model must not get into the index; a login that may not look at models goes on unchecked."""
-    try:
-        confirm(client, deployment, roles=("ingest",))
-    except AuthorizationException:
-        say("this login may not read models, so their vector space was not checked: neuralshelf verify does that")
 
 
 def evaluate_deployment(

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 
+from opensearchpy import AuthorizationException, OpenSearch
 from tqdm import tqdm
 
 from neuralshelf.deployment import Deployment
@@ -37,6 +38,16 @@ def apply_plan(made: Provisioner, plan: Plan, *, adopt: bool = False, exactly: b
     confirm(made.client, made.deployment)
     counted = sum(change.action is not Action.DELETE for change in plan.changes)
     say(f"{counted} objects, {len(plan.writes)} written, all models answer")
+
+
+def confirm_models(client: OpenSearch, deployment: Deployment) -> None:
+    """Vectors of another model must not get into the index; a login that may not look at models goes on unchecked."""
+    from neuralshelf.provision.guard import confirm  # numpy: a plan does without
+
+    try:
+        confirm(client, deployment, roles=("ingest",))
+    except AuthorizationException:
+        say("this login may not read models, so their vector space was not checked: neuralshelf verify does that")
 
 
 def carry_out(

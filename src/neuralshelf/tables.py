@@ -11,6 +11,7 @@ from neuralshelf.provision.plan import Action, Change, Plan
 from neuralshelf.search import Hit
 
 if TYPE_CHECKING:
+    from neuralshelf.ingestion.ingest import Report
     from neuralshelf.ingestion.letter import Letter
     from neuralshelf.provision.doctor import Diagnosis
     from neuralshelf.provision.verify import Verification
@@ -59,6 +60,18 @@ def measures_table(found: Mapping[str, Mapping[str, float]]) -> str:
     )
 
 
+def ingest_text(report: "Report", *, dry_run: bool = False) -> str:
+    """What became of the documents, why some did not get in, and what was done to others."""
+    done = "would be indexed" if dry_run else "indexed with their vectors"
+    lines = [f"{report.documents} documents: {report.indexed} {done}, {report.dead_letters} dead letters"]
+    lines += [f"  {code}: {number}" for code, number in report.codes.items()]
+    lines += [f"    {_shown(line, 200)}" for line in report.examples]
+    lines += [f"note: {_shown(note, 200)} ({number})" for note, number in report.notes.items()]
+    if report.dead_letters and not dry_run:
+        lines.append("next: neuralshelf deadletters list; mend the catalogue, then ingest or deadletters replay")
+    return "\n".join(lines)
+
+
 def plan_text(plan: Plan) -> str:
     """What a plan does, path by path, and how many of each."""
     counts = plan.counts
@@ -89,9 +102,10 @@ def letters_table(letters: "Sequence[Letter]", codes: Mapping[str, int], *, widt
     rows = [
         (_shown(letter.name, 40), letter.code, letter.attempts, _when(letter.last), letter.cause) for letter in letters
     ]
-    used = sum(max(len(str(row[column])) for row in rows) + 2 for column in range(4)) if rows else 0
+    headers = ("id", "code", "attempts", "last", "cause")
+    used = sum(max(len(headers[n]) + 2, *(len(str(row[n])) for row in rows)) + 2 for n in range(4)) if rows else 0
     rows = [(*row[:4], _shown(row[4], max(width - used, 20))) for row in rows]
-    table = tabulate(rows, headers=("id", "code", "attempts", "last", "cause"), disable_numparse=True)
+    table = tabulate(rows, headers=headers, disable_numparse=True)
     counted = ", ".join(f"{code} {number}" for code, number in codes.items())
     return f"{table}\n{sum(codes.values())} dead letters: {counted}"
 

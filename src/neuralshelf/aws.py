@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import SecretStr
 
@@ -112,6 +112,22 @@ def secret_value(name: str, region: str | None) -> str:
     if not text:
         raise ConfigError(f"{what} holds no text", hint="store it as SecretString")
     return str(text)
+
+
+def service_client(name: Literal["s3"], what: str, *, profile: str | None = None, region: str | None = None) -> Any:
+    """A client of that service for any number of threads, which repeats requests that may pass; nothing is sent yet.
+
+    Raises:
+        ConfigError: no such profile.
+        MissingDependencyError: boto3 is not installed.
+    """
+    session = _session(profile, region or os.environ.get("AWS_REGION"), what)
+    with _explained(what, "check its region and profile"):
+        from botocore.config import Config
+
+        retries: Any = {"mode": "standard", "total_max_attempts": 5}
+        limits: dict[str, Any] = {"connect_timeout": TIMEOUT_SECONDS, "read_timeout": 30, "max_pool_connections": 64}
+        return session.client(name, config=Config(retries=retries, **limits))
 
 
 def _session(profile: str | None, region: str | None, what: str) -> "boto3.Session":

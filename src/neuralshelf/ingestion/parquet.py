@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from neuralshelf.errors import InputError, MissingDependencyError
-from neuralshelf.ingestion.formats import Row
+from neuralshelf.ingestion.lines import Row
 
 BATCH_ROWS = 1000
 READ_BYTES = 1 << 20  # of a column at a time, however large the file's row groups are

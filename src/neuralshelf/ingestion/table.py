@@ -1,0 +1,109 @@
+"""Catalogues in CSV."""
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from neuralshelf.errors import InputError
+from neuralshelf.ingestion.lines import MAX_LINE_BYTES, Lines, Row, TooLong, opened
+
+
+class Table:
+    """CSV in UTF-8 with a header. Rows have the numbers that a spreadsheet shows: the header is row 1.
+
+    A row has at most MAX_LINE_BYTES, a cell 131,072 characters, which is Python's own limit.
+    """
+
+    text = True
+    unread: Sequence[str] = ()
+
+    def __init__(self, path: Path, delimiter: str | None = None) -> None:
+        """
+        Raises:
+            InputError: no header, a header with a name twice, or no such delimiter.
+        """
+        self._path = path
+        self._delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter) if delimiter else None
+        if self._delimiter is not None and (len(self._delimiter) != 1 or self._delimiter in '"\r\n '):
+            raise InputError(f"{delimiter!a} can't be a delimiter", hint="give one character, such as ;")
+        with opened(path) as lines:
+            self.header = self._header(lines)
+
+    def rows(self) -> Iterator[Row]:
+        """See `Format`."""
+        wanted = len(self.header)
+        for number, cells in self._records():
+            if isinstance(cells, str):
+                yield number, cells
+            elif len(cells) == wanted:
+                yield number, dict(zip(self.header, cells, strict=True))
+            else:
+                yield number, f"row of {len(cells)} cells, the header has {wanted}"
+
+    def count(self) -> int:
+        """See `Format`."""
+        return sum(1 for _ in self._records())
+
+    def _records(self) -> Iterator[tuple[int, list[str] | str]]:
+        with opened(self._path) as lines:
+            source = _RecordLines(lines)
+            reader = csv.reader(source, delimiter=self._delimiter or ",", strict=True)
+            number = 0
+            while True:
+                first = source.begin()
+                try:
+                    cells: list[str] | str = next(reader)
+                except StopIteration:
+                    return
+                except (csv.Error, TooLong) as fault:
+                    cells = str(fault)
+                number += 1
+                if number == 1 or not cells:
+                    continue  # the header, or an empty line
+                if lines.number > first and (isinstance(cells, str) or len(cells) != len(self.header)):
+                    what = cells if isinstance(cells, str) else f"row of {len(cells)} cells"
+                    cells = f"{what}; it goes from line {first} to {lines.number}: is a closing quote missing?"
+                yield number, cells
+
+    def _header(self, lines: Lines) -> list[str]:
+        say = f"catalogue {self._path}"
+        source = _RecordLines(lines)
+        try:
+            line = next(source, "")
+            if self._delimiter is None:
+                outside = re.sub(r'"[^"]*"', "", line)
+                self._delimiter = max(",;\t", key=outside.count)
+            header = next(csv.reader(iter([line]), delimiter=self._delimiter, strict=True), [])
+        except (csv.Error, TooLong) as fault:
+            raise InputError(f"{say}: its first line is no header: {fault}", hint="write one line of names") from None
+        names = [name.strip() for name in header]
+        if not any(names):
+            raise InputError(f"{say} has no header", hint="write names of columns into its first line")
+        for name in names:
+            if name and names.count(name) > 1:
+                raise InputError(f"{say} has two columns {name[:40]!a}", hint="rename or remove one of them")
+        return names
+
+
+class _RecordLines:
+    """Text of lines for `csv`, which may take several for a record; too many in all are TooLong."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+        self._bytes = 0
+
+    def begin(self) -> int:
+        """A record begins; the number of its first line."""
+        self._bytes = 0
+        return self._lines.number + 1
+
+    def __iter__(self) -> "_RecordLines":
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self._bytes += len(line)
+        if self._bytes > MAX_LINE_BYTES + 1:
+            raise TooLong(f"row of more than {MAX_LINE_BYTES} bytes")
+        return line.decode("utf-8", "surrogateescape")

@@ -1,6 +1,6 @@
 """The ingest pipeline: OpenSearch embeds documents before it indexes them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from neuralshelf.connectors.resources import model_name
 from neuralshelf.connectors.spec import ConnectorSpec, SageMakerText
@@ -18,17 +18,29 @@ def ingest_pipeline(index: IndexSpec, connectors: Mapping[str, ConnectorSpec], *
     """Text fields joined and embedded in batches, pictures embedded and then dropped.
 
     A document that can't be embedded is a failed item of its bulk; so is one with nothing to embed. Fields of a wrong
-    kind fail with a message that names them. On an `_update` a picture's vector stays, a text's is made again.
+    kind fail with a message that names them. A vector whose stamp fits what it would be made from is left alone, so an
+    `_update` of other fields asks no model; a picture's vector stays until a picture is sent.
+
+    Args:
+        prefix: of names, and the generation in stamps (`Deployment.generation`).
     """
     body = render(
         "pipelines/ingest.json.j2",
         index=index,
+        generation=prefix,
         texts=tuple(dict.fromkeys(field for vector in index.vectors.values() for field in vector.text)),
         models={n: ref(Kind.MODEL, model_name(prefix, v.connector, "ingest")) for n, v in index.vectors.items()},
         batches={name: _batch(connectors[v.connector]) for name, v in index.vectors.items()},
-        helpers=[*(f"{name}_text" for name, v in index.vectors.items() if v.text), *index.images],
+        helpers=[*_helpers(index), *index.images],
     )
     return Resource(Kind.INGEST_PIPELINE, ingest_pipeline_name(index, prefix), body)
+
+
+def _helpers(index: IndexSpec) -> Iterator[str]:
+    """Fields that hold the models' inputs while the pipeline runs."""
+    for name, vector in index.vectors.items():
+        yield from (f"{name}_text",) * bool(vector.text)
+        yield from (f"{name}_image",) * (vector.image is not None)
 
 
 def _batch(connector: ConnectorSpec) -> int | None:

@@ -22,7 +22,7 @@ def search_pipeline(index: IndexSpec, search: SearchSpec, *, prefix: str) -> Res
     A hybrid query has to bring its legs in the order `keyword`, then the vectors as in the configuration.
 
     What it can't do is keep vectors out of hits: no processor of OpenSearch 3.6 sets or filters `_source` safely. The
-    stored templates exclude them; a search written by hand says `"_source": {"excludes": ["text_vector", …]}`.
+    stored templates exclude them; a search written by hand says `"_source": {"excludes": ["text_vector*", …]}`.
 
     Each leg embeds the text for itself, at the same time. So two vectors of one model cost a second call, but no time;
     an ml_inference processor would save it at the price of texts that no longer arrive byte-exact (ran, 3.6.0).

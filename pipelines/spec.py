@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from neuralshelf.connectors.spec import ConnectorSpec, SageMakerText
 from neuralshelf.frozen import Frozen
+from neuralshelf.pipelines.stamps import picture_field, stamp_field
 
 FieldType = Literal["text", "keyword", "float", "integer", "boolean"]
 """OpenSearch field types a document field may have."""
@@ -41,6 +42,10 @@ class VectorSpec(Frozen):
     def joint(self) -> bool:
         """Text and picture make one vector together."""
         return bool(self.text) and self.image is not None
+
+    def stamps(self, name: str) -> tuple[str, ...]:
+        """Fields that say what this vector, called `name`, was made from (`pipelines.stamps`)."""
+        return (stamp_field(name), picture_field(name)) if self.joint else (stamp_field(name),)
 
 
 class IndexSpec(Frozen):
@@ -82,12 +87,21 @@ class IndexSpec(Frozen):
                 raise ValueError(f"vectors.{name}.image: {vector.image!r} is a field that is kept; pictures are not")
         if self.product is not None and self.fields.get(self.product) != "keyword":
             raise ValueError(f"product: {self.product!r} is no keyword field of the index")
+        for field in self.made:
+            if field in self.fields:
+                raise ValueError(f"fields.{field}: the ingest pipeline writes this field, choose another name")
         return self
 
     @property
     def images(self) -> tuple[str, ...]:
         """Names under which a document brings pictures, each once."""
         return tuple(dict.fromkeys(v.image for v in self.vectors.values() if v.image is not None))
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """Fields that the ingest pipeline writes: vectors, and what they were made from (`pipelines.stamps`)."""
+        stamps = (field for name, vector in self.vectors.items() for field in vector.stamps(name))
+        return (*self.vectors, *stamps)
 
     @property
     def physical_name(self) -> str:

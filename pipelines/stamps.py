@@ -1,7 +1,8 @@
-"""What a vector was made from, kept beside it in the field `VECTOR_from`: the index's version and a hash of the input.
+"""What a vector was made from, kept beside it in the field `VECTOR_from`: by whose models, and a hash of the input.
 
 Whoever reads a document can so tell a vector that no longer fits its text, or that came from another generation of the
-index. The ingest pipeline writes stamps (templates/pipelines/prepare.painless.j2); this is the same computation here.
+index or from another deployment. The ingest pipeline writes stamps (templates/pipelines/prepare.painless.j2) and leaves
+a vector alone whose stamp fits; this is the same computation here.
 """
 
 import hashlib
@@ -19,15 +20,40 @@ def stamp_field(vector: str) -> str:
     return f"{vector}_from"
 
 
-def stamp(version: int, content: str) -> str:
-    """`vN HASH`: 32 hex digits of the SHA-256 of `content` in UTF-8.
+def picture_field(vector: str) -> str:
+    """Name of the field with the `digest` of the picture in `vector`, for vectors of text and picture together."""
+    return f"{vector}_picture"
+
+
+def digest(content: str) -> str:
+    """32 hex digits of the SHA-256 of `content` in UTF-8."""
+    # A lone surrogate becomes a question mark, as it does in Java.
+    return hashlib.sha256(content.encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def stamp(generation: str, content: str) -> str:
+    """`PREFIX-vN HASH`.
 
     Args:
-        version: of the index.
-        content: the text as the model gets it, or the picture as base64.
+        generation: `Deployment.generation`, under which the models that made the vector are known.
+        content: the text as the model gets it, or the picture as base64; of both, see `together`.
     """
-    # A lone surrogate becomes a question mark, as it does in Java.
-    return f"v{version} {hashlib.sha256(content.encode('utf-8', 'replace')).hexdigest()[:32]}"
+    return f"{generation} {digest(content)}"
+
+
+def restamped(stamp: str, old: str, new: str) -> str:
+    """A stamp of generation `old` as `new` would have made it of the same input; any other stamp unchanged."""
+    generation, _, made_from = stamp.rpartition(" ")
+    return f"{new} {made_from}" if generation == old else stamp
+
+
+def together(text: str, picture: str | None) -> str:
+    """What to stamp for a vector of text and picture together.
+
+    Args:
+        picture: the `digest` of its base64; None without a picture.
+    """
+    return text if picture is None else f"{picture} {text}"
 
 
 def joined(document: Mapping[str, Any], fields: Iterable[str]) -> str:

@@ -30,7 +30,7 @@ def search_templates(
         "index": index,
         "search": search,
         "filters": search.filters,
-        "hidden": [*index.vectors, *(f"{name}_of" for name, vector in index.vectors.items() if vector.joint)],
+        "hidden": index.made,
         "keyword_fields": [_searched(index, item) for item in search.keyword],
         "pictured": [name for name, vector in index.vectors.items() if vector.image is not None],
         "models": search_models(index, prefix),

@@ -35,14 +35,30 @@ def document(**source: object) -> Changed:
 
 def test_text_vectors_are_made_anew_and_a_pictures_vector_goes_along() -> None:
     spaces = {"text_vector": space(1, 0), "image_vector": space(0, 1)}
-    shaper = Shaper(INDEX, spaces, spaces | {"text_vector": space(0, 1)})
+    shaper = Shaper(INDEX, "p-v1", "p-v2", spaces, spaces | {"text_vector": space(0, 1)})
     assert shaper.changed == ()
-    assert shaper.without == ("text_vector",)
+    assert shaper.without == ("text_vector", "text_vector_from")
     assert shaper([document(title="x", image_vector=[1, 2])]) == {"a": {"title": "x", "image_vector": [1, 2]}}
 
 
+@pytest.mark.parametrize(
+    ("stamp", "carried"), [("p-v1 abc", "p-v2 abc"), ("p-v0 abc", "p-v0 abc"), ("q-v1 abc", "q-v1 abc")]
+)
+def test_a_pictures_vector_that_goes_along_is_stamped_for_the_new_generation(stamp: str, carried: str) -> None:
+    spaces = {"image_vector": space(0, 1)}
+    found = Shaper(INDEX, "p-v1", "p-v2", spaces, spaces)([document(image_vector=[1], image_vector_from=stamp)])
+    assert found == {"a": {"image_vector": [1], "image_vector_from": carried}}
+
+
 def test_another_model_of_pictures_gets_the_picture_instead_of_the_vector() -> None:
-    shaper = Shaper(INDEX, {"image_vector": space(0, 1)}, {"image_vector": space(1, 0)}, pictures=lambda i: f"of {i}")
+    shaper = Shaper(
+        INDEX,
+        "p-v1",
+        "p-v2",
+        {"image_vector": space(0, 1)},
+        {"image_vector": space(1, 0)},
+        pictures=lambda i: f"of {i}",
+    )
     assert shaper.changed == ("image_vector",)
     assert shaper([document(title="x", image_vector=[1, 2])]) == {"a": {"title": "x", "image": "of a"}}
     assert shaper([document(image_vector=[1, 2], image="sent")]) == {"a": {"image": "sent"}}
@@ -50,7 +66,7 @@ def test_another_model_of_pictures_gets_the_picture_instead_of_the_vector() -> N
 
 
 def test_fields_that_the_new_generation_has_not_stay_behind() -> None:
-    shaper = Shaper(INDEX, {"image_vector": space(1)}, {"image_vector": space(1)})
+    shaper = Shaper(INDEX, "p-v1", "p-v2", {"image_vector": space(1)}, {"image_vector": space(1)})
     assert shaper([document(title="x", old_field=1)]) == {"a": {"title": "x"}}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from opensearchpy import TransportError
 
-HIDDEN = {"excludes": ["text_vector", "image_vector"]}
+HIDDEN = {"excludes": ["text_vector*", "image_vector*"]}
 
 
 def hybrid(text: str, size: int = 10, **more: Any) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def test_hits_hold_no_vectors_when_they_are_excluded_and_all_of_them_when_not(fu
     assert set(shown) == {"title", "description", "brand", "colour", "price", "stock"}
     body = hybrid("mug", 1)
     del body["_source"]
-    assert set(full_shop.search(body)[0]["_source"]) == {*shown, "text_vector", "image_vector"}
+    assert set(full_shop.search(body)[0]["_source"]) > {*shown, "text_vector", "image_vector"}
 
 
 def test_another_number_of_legs_than_weights_is_refused_by_name(full_shop: Any) -> None:

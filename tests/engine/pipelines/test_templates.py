@@ -92,8 +92,8 @@ def test_hits_hold_neither_vectors_nor_pictures_unless_asked(full_shop: Any, cat
     for query in ({"text": "mug"}, {"image": catalogue[0].picture}, {}):
         assert set(full_shop.ask(**query, size=1)[0]["_source"]) == FIELDS
         assert set(full_shop.ask(**query, size=1, vectors=True)[0]["_source"]) == FIELDS | {
-            "text_vector",
-            "image_vector",
+            *("text_vector", "text_vector_from"),
+            *("image_vector", "image_vector_from"),
         }
     assert set(full_shop.ask(full_shop.keyword_template, text="mug", size=1)[0]["_source"]) == FIELDS
 

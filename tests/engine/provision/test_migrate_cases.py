@@ -277,7 +277,7 @@ def test_requests_under_way_while_the_alias_moves_keep_to_the_model_of_their_ind
     assert all(written), "none was under way"
     assert written[0] | written[1] == {f"w{number}" for number in range(20)}
     for documents, index, model in zip(found, indexes, models, strict=True):
-        plain = {i: {k: v for k, v in d.items() if not k.endswith("_vector")} for i, d in documents.items()}
+        plain = {i: {k: v for k, v in d.items() if "_vector" not in k} for i, d in documents.items()}
         assert_same(client, index, plain, model)
     client.close()
 

@@ -15,6 +15,7 @@ from opensearchpy import OpenSearch, TransportError
 
 from neuralshelf.bulk import index_all
 from neuralshelf.model_packages.encoder import Sample
+from neuralshelf.pipelines.stamps import digest
 from neuralshelf.provision.migration.changes import changes, checkpoints
 from tests.engine.conftest import ToyEncoder
 
@@ -83,7 +84,7 @@ def assert_same(client: OpenSearch, index: str, expected: Mapping[str, Json], en
     stale = {
         identity: (document, fields)
         for identity, document in expected.items()
-        if (fields := {k: v for k, v in found[identity].items() if not k.endswith("_vector")}) != document
+        if (fields := {k: v for k, v in found[identity].items() if "_vector" not in k}) != document
     }
     assert not stale, dict(list(stale.items())[:3])
     for identity, document in expected.items():
@@ -91,6 +92,7 @@ def assert_same(client: OpenSearch, index: str, expected: Mapping[str, Json], en
         wanted = encoder.encode([Sample(text=text)], encoder.default_dimension)[0]
         vector = np.asarray(found[identity]["text_vector"])
         assert vector.shape == wanted.shape, identity
+        assert found[identity]["text_vector_from"].endswith(f"-v{index.rpartition('-')[2]} {digest(text)}"), identity
         assert float(vector @ wanted / np.linalg.norm(vector)) > 0.9999, (identity, document)
 
 

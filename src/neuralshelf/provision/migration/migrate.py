@@ -124,8 +124,9 @@ class _Migration:
 
     def _shaper(self, journal: Journal) -> Shaper:
         client, index = self.worker.client, self.worker.deployment.config.index
+        old, new = map(self.worker.generation, (journal.source, journal.target))
         before, after = read_spaces(client, journal.source), read_spaces(client, journal.target)
-        return Shaper(index, before, after, self.choices.pictures)
+        return Shaper(index, old, new, before, after, self.choices.pictures)
 
     def _carrier(self, journal: Journal, shaper: Shaper, advance: Callable[[int], object] = lambda _: None) -> Carrier:
         return Carrier(

@@ -7,6 +7,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from neuralshelf.pipelines.spec import IndexSpec
+from neuralshelf.pipelines.stamps import picture_field, restamped, stamp_field
 from neuralshelf.provision.migration.changes import Changed
 from neuralshelf.provision.objects.index import documents
 from neuralshelf.provision.spaces import SAME, Space, agreement
@@ -25,10 +26,15 @@ class Shaper:
     """Makes documents for the new generation of an index from those of the old one.
 
     Text vectors are left out, since the ingest pipeline makes them anew. A picture's vector goes along while the model
-    of pictures stays the same; else the picture itself has to.
+    of pictures stays the same, stamped for the new generation; else the picture itself has to.
+
+    Attributes:
+        old, new: both generations, as their stamps name them (`Deployment.generation`).
     """
 
     index: IndexSpec
+    old: str
+    new: str
     before: Mapping[str, Space]
     after: Mapping[str, Space]
     pictures: Pictures = no_pictures
@@ -51,8 +57,9 @@ class Shaper:
 
     @property
     def without(self) -> tuple[str, ...]:
-        """Vectors that need not be read."""
-        return tuple(name for name, vector in self.index.vectors.items() if vector.image is None)
+        """What need not be read: vectors that are made anew, and their stamps."""
+        left = [(name, vector) for name, vector in self.index.vectors.items() if vector.image is None]
+        return tuple(field for name, vector in left for field in (name, *vector.stamps(name)))
 
     def __call__(self, page: Sequence[Changed]) -> dict[str, dict[str, Any]]:
         """id -> document."""
@@ -61,6 +68,10 @@ class Shaper:
     def _shaped(self, document: Changed) -> dict[str, Any]:
         kept = {*self.index.fields, *self.index.images, *self.index.vectors} - {*self.changed}
         made = {name: value for name, value in document.source.items() if name in kept}
+        for name in self.index.vectors.keys() & made.keys():
+            stamp = document.source.get(stamp_field(name))
+            if stamp is not None:  # one of a third generation stays as it is, and the new index refuses it
+                made[stamp_field(name)] = restamped(stamp, self.old, self.new)
         for name in self.changed:
             image = self.index.vectors[name].image
             assert image is not None
@@ -72,7 +83,7 @@ class Shaper:
 
     def _had_picture(self, document: Changed, name: str) -> bool:
         if self.index.vectors[name].joint:
-            return "image" in str(document.source.get(f"{name}_of", ""))
+            return document.source.get(picture_field(name)) is not None
         return document.source.get(name) is not None
 
 
@@ -82,7 +93,7 @@ def lost_pictures(client: OpenSearch, shaper: Shaper, source: str, target: str) 
     for name in shaper.changed:
         query: dict[str, Any] = {"exists": {"field": name}}
         if shaper.index.vectors[name].joint:
-            query = {"terms": {f"{name}_of": ["image", "text image"]}}
+            query = {"exists": {"field": picture_field(name)}}
         counts = []
         for index in (source, target):
             client.indices.refresh(index=index)

@@ -10,6 +10,7 @@ from opensearchpy import OpenSearch
 from neuralshelf.connectors.runtime import Runtime
 from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ProvisionError
+from neuralshelf.pipelines.stamps import stamp_field
 from neuralshelf.provision.lock import locked
 from neuralshelf.provision.migration.carry import STEP, Carrier
 from neuralshelf.provision.migration.changes import Changed, checkpoints, several
@@ -45,9 +46,9 @@ def rollback(
             raise ProvisionError("there is no migration to take back", hint="neuralshelf migrate --status")
         if journal.phase is Phase.SWAPPING:
             raise ProvisionError("the migration has not come to its end", hint="neuralshelf migrate, then --rollback")
-        shaper = Shaper(
-            deployment.config.index, read_spaces(client, journal.target), read_spaces(client, journal.source)
-        )
+        old, new = map(worker.generation, (journal.target, journal.source))
+        before, after = read_spaces(client, journal.target), read_spaces(client, journal.source)
+        shaper = Shaper(deployment.config.index, old, new, before, after)
         back = _Back(shaper, client, journal.source)
         carrier = Carrier(client, journal.target, journal.source, back, shaper.without, lock.check)
         if not resumed:
@@ -108,7 +109,8 @@ class _Back:
         pictured = [i for i, document in written.items() if any(document.source.get(name) for name in kept)]
         if pictured:
             self.to_send_again.update(pictured)
-            asked = [{"_id": identity, "_source": kept} for identity in pictured]
+            fields = [*kept, *map(stamp_field, kept)]
+            asked = [{"_id": identity, "_source": fields} for identity in pictured]
             for found in several(self.client, self.target, {"docs": asked}):
                 shaped[found["_id"]].update(found.get("_source", {}))
         return shaped

@@ -52,6 +52,10 @@ class Worker:
         """Since the beginning."""
         return time.monotonic() - self.begun
 
+    def generation(self, index: str) -> str:
+        """`PREFIX-vN` of an index NAME-N."""
+        return f"{self.deployment.prefix}-v{index.rpartition('-')[2]}"
+
     def apply(self) -> None:
         """Bring the cluster to what the configuration says."""
         made = Provisioner(self.client, self.deployment, self.runtime, self.say)

@@ -8,6 +8,7 @@ from opensearchpy import TransportError
 
 from neuralshelf.client import reason
 from neuralshelf.connectors.probe import TEXT, picture
+from neuralshelf.pipelines.stamps import picture_field
 from neuralshelf.provision.objects.index import documents
 from neuralshelf.provision.spaces import SAME, Space, agreement
 from neuralshelf.provision.verify.check import Check
@@ -130,7 +131,7 @@ def check_kept(subject: Subject, sample: int) -> Iterator[Check]:
             continue
         for field in fields:
             old, new = _vector(before.get(field)), _vector(after.get(field))
-            if old is None or new is None or before.get(f"{field}_of", "text") != "text":
+            if old is None or new is None or picture_field(field) in before:
                 continue
             compared += 1
             cosine = agreement(Space(old, None), Space(new, None))
@@ -166,8 +167,7 @@ def _sample(subject: Subject, fields: Sequence[str], size: int) -> list[Json]:
 
 def _stripped(subject: Subject, source: Mapping[str, Json]) -> dict[str, Json]:
     """A document as it came, less its pictures."""
-    made = {*subject.index.vectors, *(f"{field}_of" for field in subject.index.vectors)}
-    return {key: value for key, value in source.items() if key not in made}
+    return {key: value for key, value in source.items() if key not in subject.index.made}
 
 
 def _simulate(subject: Subject, documents: Sequence[Json]) -> list[tuple[Mapping[str, Json], str]]:

@@ -144,9 +144,19 @@ def roles(c: Context, out: str = "", environment: str = "local") -> None:
 
 
 @task(positional=["file"])
-def ingest(c: Context, file: str, dry_run: bool = False, json: bool = False, environment: str = "local") -> None:
-    """Index a catalogue (JSON lines with id, title, description, price …, image: a path)."""
-    run("ingest", file, *flags(dry_run=dry_run, json=json), environment=environment)
+def ingest(
+    c: Context,
+    file: str,
+    pictures: str = "",
+    dry_run: bool = False,
+    restart: bool = False,
+    full_speed: bool = False,
+    json: bool = False,
+    environment: str = "local",
+) -> None:
+    """Index a catalogue (JSON lines, CSV or Parquet with id, title, description, price …, image: a picture's name)."""
+    words = [*(["--pictures", pictures] if pictures else []), *flags(dry_run=dry_run, restart=restart)]
+    run("ingest", file, *words, *flags(full_speed=full_speed, json=json), environment=environment)
 
 
 @task(positional=["what", "subject"])

@@ -9,7 +9,6 @@ import pytest
 from neuralshelf.errors import InputError
 from neuralshelf.ingestion.admission import Refused
 from neuralshelf.ingestion.catalogue import BadLine, Catalogue, Product
-from neuralshelf.ingestion.letterfile import DeadLetters
 from neuralshelf.ingestion.pictures import PictureFile
 
 FIELDS = {"title": "text", "price": "float", "stock": "integer", "new": "boolean", "image_path": "keyword"}
@@ -84,13 +83,3 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
 def test_a_missing_catalogue_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere\.jsonl does not exist; next:"):
         Catalogue(tmp_path / "nowhere.jsonl", FIELDS)
-
-
-def test_dead_letters_are_on_disk_at_once_and_gone_after_a_clean_run(tmp_path: Path) -> None:
-    with DeadLetters(tmp_path / "c.jsonl") as dead:
-        dead.add(3, "a", "TruncatedPicture", "the file\nends too early", 1)
-        (line,) = dead.path.read_text(encoding="utf-8").splitlines()
-    assert json.loads(line)["cause"] == "the file ends too early"
-    with DeadLetters(tmp_path / "c.jsonl") as dead:
-        pass
-    assert not dead.path.exists()

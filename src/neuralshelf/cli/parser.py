@@ -104,9 +104,15 @@ def _care(verb: Verb) -> None:
 
 
 def _searching(verb: Verb) -> None:
-    made = verb("ingest", searching.ingest, "index a catalogue (JSON lines)")
-    made.add_argument("file", type=Path, metavar="FILE.jsonl")
+    made = verb("ingest", searching.ingest, "index a catalogue: JSON lines, CSV or Parquet")
+    made.add_argument("file", type=Path, metavar="FILE")
+    made.add_argument(
+        "--pictures", metavar="SOURCE", help="folder, .zip, .tar or s3://BUCKET/PREFIX (default: the file's folder)"
+    )
+    made.add_argument("--format", choices=("jsonl", "csv", "tsv", "parquet"), help="default: as the suffix says")
     made.add_argument("--dry-run", action="store_true", help="read and check everything, send nothing")
+    made.add_argument("--restart", action="store_true", help="from the first row, wherever a run before was stopped")
+    made.add_argument("--full-speed", action="store_true", help="don't slow down when searches get slower meanwhile")
     made.add_argument("--json", action="store_true")
     letters.add(verb("deadletters", letters.listed, "what could not be indexed, and why"))
     made = verb("search", searching.search, "search by text, by picture, or by both")

@@ -10,16 +10,21 @@ DEAD_LETTERS_REMAIN = 3
 
 
 def ingest(words: argparse.Namespace) -> int:
-    from neuralshelf.local.catalogue import ingest_catalogue
+    from neuralshelf.local.loading import Options, ingest_catalogue
+    from neuralshelf.tables import ingest_text
 
-    report = ingest_catalogue(*context(words), words.file, dry_run=words.dry_run)
+    options = Options(
+        pictures=words.pictures,
+        format=words.format,
+        dry_run=words.dry_run,
+        restart=words.restart,
+        full_speed=words.full_speed,
+    )
+    report = ingest_catalogue(*context(words), words.file, options)
     if words.json:
-        print(json.dumps({"format_version": 1} | report.as_dict()))
+        print(json.dumps({"format_version": 2} | report.as_dict(), ensure_ascii=False))
     else:
-        done = "would be indexed" if words.dry_run else "indexed with their vectors"
-        print(f"{report.documents} documents: {report.indexed} {done}, {report.dead_letters} dead letters")
-        if report.dead_letters_file:
-            print(f"causes: {report.dead_letters_file}")
+        print(ingest_text(report, dry_run=words.dry_run))
     return DEAD_LETTERS_REMAIN if report.dead_letters else 0
 
 

@@ -1,130 +1,338 @@
-"""A catalogue into the index: read, admit, send in bounded bulks, account for every line."""
+"""A catalogue into the index: read, prepare, send at the best rate, account for every row.
 
-import base64
+A row ends as documents in the index with their vectors, or with a dead letter. What stops a run (cluster or model away,
+index closed for writing, Ctrl-C, SIGKILL) makes no letters: the next run goes on after the last settled row.
+"""
+
+import heapq
+import itertools
+import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from opensearchpy import OpenSearch
 from tqdm import tqdm
 
-from neuralshelf.bulk import Outcome, index_all
-from neuralshelf.ingestion.admission import Refused, admit_file
-from neuralshelf.ingestion.catalogue import BadLine, Catalogue, Product
-from neuralshelf.ingestion.letterfile import DeadLetters
+from neuralshelf.bulk import MAX_ATTEMPTS, Failure, pause
+from neuralshelf.errors import EngineError, NeuralshelfError, ServerError, one_line
+from neuralshelf.ingestion.catalogue import BadLine, Product
+from neuralshelf.ingestion.checkpoint import Checkpoint, Frontier, Progress
+from neuralshelf.ingestion.deadletters import DeadLetters, Letter
+from neuralshelf.ingestion.documents import documents
+from neuralshelf.ingestion.searches import SearchWatch
+from neuralshelf.ingestion.sender import Item, Sender, Sent
+from neuralshelf.ingestion.tempo import MOST_WRITERS, Tempo
+from neuralshelf.pipelines.spec import IndexSpec
 
-# Documents in flight stay under the connector's connections × 10 s ÷ latency: one that waits longer fails.
-BULK_DOCUMENTS = 32
-BULK_BYTES = 8_000_000
-WRITERS = 2
+PATIENCE_SECONDS = 60.0
+"""So long nothing may get in before the run asks whether there is a model at all, or a cluster."""
+
+MOST_WAITING = 2000
+"""Documents that wait to be sent again; with more, no new ones are read."""
+
+INTERRUPTED = 130
+
+_LETTERS = 200
+_EXAMPLES = 3
 
 
 @dataclass(frozen=True)
 class Report:
-    """What an ingest did: `documents` = `indexed` + `dead_letters`, always."""
+    """What an ingest did. Counts are of the whole catalogue, an interrupted run before this one included.
 
+    Attributes:
+        rows: of the catalogue.
+        documents: `indexed` + `dead_letters`, always; more than rows when products have several pictures.
+        codes: cause class -> letters of this run.
+        examples: some causes, a line each.
+        notes: what was done to documents that were sent, or left out -> how many, in this run.
+        resumed_after: row after which this run began; 0 for the beginning.
+    """
+
+    rows: int
     documents: int
     indexed: int
     dead_letters: int
-    dead_letters_file: str | None
+    codes: dict[str, int] = field(default_factory=dict)
+    examples: list[str] = field(default_factory=list)
+    notes: dict[str, int] = field(default_factory=dict)
+    resumed_after: int = 0
+    seconds: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
         return asdict(self)
 
 
-def ingest(
-    client: OpenSearch | None,
-    index: str,
-    catalogue: Catalogue,
-    *,
-    picture_field: str | None,
-    picture_key: str = "",
-) -> Report:
-    """Index every product of `catalogue`; what can't be becomes a dead letter.
+@dataclass
+class Ingest:
+    """One run.
 
-    Args:
-        client: None to read and check everything and send nothing (a dry run).
-        picture_field: the document field that takes the picture as base64; None when the index has no picture vector.
-        picture_key: written before `image_path`, so that a page can find the picture of several catalogues.
-
-    Raises:
-        EngineError: the cluster can't be reached; what was indexed stays, a second run goes on safely.
+    Attributes:
+        send: prepares and sends a bulk.
+        source: the catalogue's name, for letters.
+        letters: None keeps none (a dry run): causes are in the report.
+        alive: returns when models and cluster answer, raises NeuralshelfError when they don't.
+        checkpoint: None for a run that can't be resumed.
+        searches: None when nobody is to be spared.
+        start: what an earlier run has settled.
+        say: takes a line for the person who waits.
     """
-    indexed = 0
-    lines: dict[str, int] = {}
-    bar = tqdm(total=len(catalogue), unit="doc", desc="ingest", file=sys.stderr, disable=not sys.stderr.isatty())
-    with bar, DeadLetters(catalogue.path) as dead, ThreadPoolExecutor(WRITERS) as writers:
 
-        def settle(outcomes: Iterable[Outcome]) -> None:
-            nonlocal indexed
-            for outcome in outcomes:
-                line = lines.pop(outcome.id)
-                if outcome.error is None:
-                    indexed += 1
-                else:
-                    dead.add(line, outcome.id, outcome.code, outcome.error, outcome.attempts)
-                bar.update()
-                bar.set_postfix(dead=dead.count, refresh=False)
+    send: Sender
+    index: IndexSpec
+    source: str
+    letters: DeadLetters | None = None
+    alive: Callable[[], None] = lambda: None
+    checkpoint: Checkpoint | None = None
+    searches: SearchWatch | None = None
+    tempo: Tempo = field(default_factory=Tempo)
+    start: Progress = field(default_factory=Progress)
+    say: Callable[[str], None] = lambda line: None
 
-        def admitted() -> Iterator[tuple[str, dict[str, Any]]]:
-            for row in catalogue:
-                if isinstance(row, BadLine):
-                    dead.add(row.line, row.id, "BadLine", row.cause, 0)
-                    bar.update()
-                    continue
-                try:
-                    document = _document(row, catalogue.folder, picture_field, picture_key)
-                except Refused as fault:
-                    dead.add(row.line, row.id, fault.code, str(fault), 0)
-                    bar.update()
-                    continue
-                lines[row.id] = row.line
-                yield row.id, document
+    def __post_init__(self) -> None:
+        self._frontier = Frontier(self.start)
+        self._waiting: list[tuple[float, int, Item]] = []  # heap by the time from which it may be sent again
+        self._number = itertools.count()
+        self._under_way: set[Future[Sent]] = set()
+        self._unsent: list[tuple[Letter, int]] = []  # letters to be written, with their rows
+        self._codes: Counter[str] = Counter()
+        self._examples: dict[str, list[str]] = {}
+        self._last_success = time.monotonic()
+        self._readings = 0
+        self._disk_full = False
 
-        pending: set[Future[list[Outcome]]] = set()
+    def run(self, rows: Iterable[Product | BadLine], *, total: int) -> Report:
+        """Settle every row.
+
+        Args:
+            rows: those after `start.row`, in order.
+            total: rows of the whole catalogue.
+
+        Raises:
+            NeuralshelfError: cluster or model are away, or the index takes no writes.
+            KeyboardInterrupt: what was under way is settled, and the checkpoint written.
+        """
+        began = time.monotonic()
+        fresh = self._fresh(rows)
+        with (
+            tqdm(
+                total=total,
+                initial=self.start.row,
+                unit="row",
+                desc="ingest",
+                file=sys.stderr,
+                disable=not sys.stderr.isatty(),
+            ) as bar,
+            ThreadPoolExecutor(MOST_WRITERS, thread_name_prefix="writer") as writers,
+        ):
+            try:
+                while self._fill(fresh, writers) or self._waiting:
+                    self._wait()
+                    self._show(bar)
+                self._bury()
+                self._show(bar)
+            except NeuralshelfError as fault:
+                self._drain()
+                raise self._stopped(fault) from None
+            except KeyboardInterrupt:
+                self._interrupted()
+                raise
+            finally:
+                self._save(force=True)
+        if self.checkpoint is not None:
+            self.checkpoint.remove()
+        settled = self._frontier.progress
+        return Report(
+            rows=total,
+            documents=settled.indexed + settled.dead_letters,
+            indexed=settled.indexed,
+            dead_letters=settled.dead_letters,
+            codes=dict(self._codes.most_common()),
+            examples=[line for lines in self._examples.values() for line in lines],
+            resumed_after=self.start.row,
+            seconds=round(time.monotonic() - began, 3),
+        )
+
+    def _fresh(self, rows: Iterable[Product | BadLine]) -> Iterator[Item]:
+        for row in rows:
+            if isinstance(row, BadLine):
+                self._frontier.add(row.line, 1)
+                self._letter("BadLine", row.cause, line=row.line, identity=row.id)
+                continue
+            made = documents(row, self.index)
+            self._frontier.add(row.line, len(made))
+            for document in made:
+                yield Item(document)
+
+    def _fill(self, fresh: Iterator[Item], writers: ThreadPoolExecutor) -> bool:
+        """Keep as many bulks under way as the tempo says; whether there is any."""
+        while len(self._under_way) < self.tempo.writers:
+            bulk = self._bulk(fresh)
+            if not bulk:
+                break
+            now = time.monotonic()
+            for item in bulk:
+                item.since = item.since or now
+            self._under_way.add(writers.submit(self.send, bulk))
+        return bool(self._under_way)
+
+    def _bulk(self, fresh: Iterator[Item]) -> list[Item]:
+        now = time.monotonic()
+        bulk: list[Item] = []
+        while self._waiting and self._waiting[0][0] <= now and len(bulk) < self.tempo.bulk:
+            if self._waiting[0][2].alone and bulk:
+                return bulk
+            bulk.append(heapq.heappop(self._waiting)[2])
+            if bulk[-1].alone:
+                return bulk
+        if len(self._waiting) < MOST_WAITING:
+            bulk += itertools.islice(fresh, self.tempo.bulk - len(bulk))
+        return bulk
+
+    def _wait(self) -> None:
+        """Until a bulk is back, or it is time to send something again."""
+        pause_seconds = max(0.0, self._waiting[0][0] - time.monotonic()) if self._waiting else None
+        if not self._under_way:
+            time.sleep(pause_seconds or 0)
+            return
+        free = len(self._under_way) < self.tempo.writers
+        done, self._under_way = wait(
+            self._under_way, timeout=pause_seconds if free else None, return_when=FIRST_COMPLETED
+        )
+        for future in done:
+            self._settle(future.result())
+        self._bury()
+        self._save()
+        if self.searches is not None and self.searches.readings > self._readings:
+            self._readings = self.searches.readings
+            self.tempo.searches_suffer(self.searches.suffering)
+
+    def _settle(self, sent: Sent) -> None:
+        now = time.monotonic()
+        indexed = []
+        for item in sent.items:
+            document = item.document
+            if (refused := sent.refused.get(document.id)) is not None:
+                self._letter(refused.code, str(refused), item=item)
+            elif (failure := sent.failed.get(document.id)) is not None:
+                self._failed(item, failure, batch=len(sent.items))
+            else:
+                indexed.append(document)
+        if indexed:
+            self._last_success = now
+            if self.letters is not None:
+                lines = {document.line for document in indexed}
+                self.letters.settled([document.id for document in indexed], source=self.source, lines=lines)
+            for document in indexed:
+                self._frontier.done(document.line, dead=False)
+        elif sent.failed and now - self._last_success > PATIENCE_SECONDS:
+            self._ask(next(iter(sent.failed.values())))
+        throttled = any(failure.throttled for failure in sent.failed.values())
+        self.tempo.settled(len(sent.items), sent.seconds, throttled=throttled, now=now)
+
+    def _failed(self, item: Item, failure: Failure, *, batch: int) -> None:
+        if failure.blocked:
+            raise EngineError(
+                f"index {self.index.name} takes no writes: {failure.reason}",
+                hint="free disk space or lift the block (index.blocks.*)",
+            )
+        if failure.unreachable:
+            self._again(item, pause(MAX_ATTEMPTS))
+            return
+        item.attempts += 1
+        if failure.refused_by_model and batch > 1 and not item.alone:
+            item.alone = True
+            self._again(item, 0)
+        elif failure.may_pass and item.attempts < MAX_ATTEMPTS:
+            self._again(item, pause(item.attempts))
+        else:
+            if failure.may_pass and self._last_success < item.since:
+                self._ask(failure)
+            self._letter(failure.code, failure.reason, item=item)
+
+    def _ask(self, failure: Failure) -> None:
+        """Nothing gets in: that is no fault of documents when models or cluster are away."""
+        if failure.unreachable:
+            raise EngineError(f"no answer from OpenSearch: {failure.reason}", hint="neuralshelf status")
+        self.alive()
+        self._last_success = time.monotonic()
+
+    def _again(self, item: Item, seconds: float) -> None:
+        heapq.heappush(self._waiting, (time.monotonic() + seconds, next(self._number), item))
+
+    def _letter(
+        self, code: str, cause: str, *, item: Item | None = None, line: int = 0, identity: str | None = None
+    ) -> None:
+        document = item.document if item else None
+        if document is not None:
+            line, identity = document.line, document.id
+        self._codes[code] += 1
+        examples = self._examples.setdefault(code, [])
+        if len(examples) < _EXAMPLES:
+            examples.append(f"row {line}{f' ({identity})' if identity else ''}: {code}: {one_line(cause, 200)}")
+        letter = Letter(
+            document_id=identity,
+            code=code,
+            cause=cause,
+            attempts=item.attempts if item else 0,
+            source=self.source,
+            line=line,
+            document=dict(document.fields) if document else None,
+            pictures=(document.picture.name,) if document and document.picture else (),
+        )
+        self._unsent.append((letter, line))
+        if len(self._unsent) >= _LETTERS:
+            self._bury()
+
+    def _bury(self) -> None:
+        """Write letters; only then are their rows settled."""
+        if self._unsent and self.letters is not None:
+            self.letters.put([letter for letter, _ in self._unsent])
+        for _, line in self._unsent:
+            self._frontier.done(line, dead=True)
+        self._unsent.clear()
+
+    def _save(self, *, force: bool = False) -> None:
+        if self.checkpoint is None or self.checkpoint.save(self._frontier.progress, force=force) or self._disk_full:
+            return
+        self._disk_full = True
+        self.say(f"the checkpoint {self.checkpoint.path} can't be written: after a stop, rows may be sent twice")
+
+    def _interrupted(self) -> None:
+        self.say("stopping when what is under way is back; Ctrl-C again to stop at once")
         try:
-            for bulk in _bulks(admitted()):
-                if client is None:
-                    settle(Outcome(identity, 0) for identity in bulk)
-                    continue
-                if len(pending) >= WRITERS:
-                    done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        settle(future.result())
-                pending.add(writers.submit(index_all, client, index, bulk))
-            for future in pending:
-                settle(future.result())
-        finally:
-            for future in pending:
-                future.cancel()
-    if client is not None:
-        client.indices.refresh(index=index)
-    return Report(indexed + dead.count, indexed, dead.count, str(dead.path) if dead.count else None)
+            self._drain()
+        except KeyboardInterrupt:
+            self._save(force=True)
+            os._exit(INTERRUPTED)  # nothing else ends threads that wait for a cluster
 
+    def _drain(self) -> None:
+        """Let what is under way end, and settle it."""
+        pending: Sequence[Future[Sent]] = [future for future in self._under_way if not future.cancel()]
+        self._under_way.clear()
+        for future in pending:
+            if future.exception() is not None:
+                continue
+            sent = future.result()
+            lost = sent.failed.keys() | sent.refused.keys()
+            for item in sent.items:
+                if item.document.id not in lost:
+                    self._frontier.done(item.document.line, dead=False)
 
-def _document(product: Product, folder: Path, picture_field: str | None, picture_key: str) -> dict[str, Any]:
-    document = dict(product.fields)
-    if product.picture is not None and picture_field is not None:
-        document[picture_field] = base64.b64encode(admit_file(product.picture).data).decode("ascii")
-        path = product.picture.relative_to(folder).as_posix()
-        document["image_path"] = f"{picture_key}/{path}" if picture_key else path
-    return document
+    def _stopped(self, fault: NeuralshelfError) -> NeuralshelfError:
+        row = self._frontier.progress.row
+        again = f"then ingest again: it goes on after row {row}" if self.checkpoint else "then run it again"
+        error = EngineError if isinstance(fault, EngineError) else ServerError
+        return error(fault.message, hint=f"{fault.hint}; {again}")
 
-
-def _bulks(documents: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[dict[str, Mapping[str, Any]]]:
-    """Groups of documents within both limits."""
-    bulk: dict[str, Mapping[str, Any]] = {}
-    size = 0
-    for identity, document in documents:
-        weight = sum(len(value) for value in document.values() if isinstance(value, str))
-        if bulk and (len(bulk) >= BULK_DOCUMENTS or size + weight > BULK_BYTES):
-            yield bulk
-            bulk, size = {}, 0
-        bulk[identity] = document
-        size += weight
-    if bulk:
-        yield bulk
+    def _show(self, bar: "tqdm[Any]") -> None:
+        settled = self._frontier.progress
+        bar.set_postfix(
+            dead=settled.dead_letters, again=len(self._waiting), sending=f"{self.tempo.writers}x{self.tempo.bulk}"
+        )
+        bar.update(settled.row - bar.n)

@@ -1,7 +1,6 @@
-"""What `ingest` and `evaluate` do on a stack."""
+"""What `evaluate` does on a stack, and a catalogue's pictures for `migrate`."""
 
 import base64
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,24 +8,10 @@ from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ConfigError, InputError
 from neuralshelf.ingestion.admission import Refused, admit_file
 from neuralshelf.ingestion.catalogue import Catalogue, Product
-from neuralshelf.ingestion.ingest import WRITERS, Report, ingest
-from neuralshelf.local.provisioning import confirm_models
 from neuralshelf.local.stack import Stack
 from neuralshelf.pipelines.spec import IndexSpec
 from neuralshelf.provision.migration.pictures import no_pictures
 from neuralshelf.relevance.evaluate import Evaluator
-
-
-def ingest_catalogue(stack: Stack, deployment: Deployment, path: Path, *, dry_run: bool = False) -> Report:
-    """Index a catalogue file and let the page show its pictures. A dry run needs nothing to be up."""
-    index = deployment.config.index
-    catalogue = Catalogue(path, index.fields)
-    client = None if dry_run else stack.client(deployment, pool=WRITERS)
-    key = f"{catalogue.folder.name}-{hashlib.sha256(str(catalogue.folder).encode()).hexdigest()[:8]}"
-    if client is not None:
-        confirm_models(client, deployment)
-        stack.state.add_picture_folder(key, catalogue.folder)
-    return ingest(client, index.name, catalogue, picture_field=_picture_field(index), picture_key=key)
 
 
 def pictures_of(path: Path | None, index: IndexSpec) -> Callable[[str], str | None]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from neuralshelf.client import connect
 from neuralshelf.deployment import Deployment
 from neuralshelf.errors import InputError, ServerError
-from neuralshelf.local.catalogue import ingest_catalogue
+from neuralshelf.local.loading import Options, ingest_catalogue
 from neuralshelf.local.provisioning import apply_deployment
 from neuralshelf.local.stack import Stack
 from neuralshelf.search import search
@@ -32,7 +32,7 @@ def demo(stack: Stack, deployment: Deployment, catalogue: Path, *, once: bool) -
     running, supervisor = stack.start(watch=True)
     try:
         apply_deployment(stack, deployment)
-        report = ingest_catalogue(stack, deployment, catalogue)
+        report = ingest_catalogue(stack, deployment, catalogue, Options())
         print(f"\n{report.indexed} products indexed with their vectors, {report.dead_letters} dead letters\n")
         client = connect(deployment.environment.cluster, running.engine_url)
         index, template = deployment.config.index.name, deployment.config.search.template

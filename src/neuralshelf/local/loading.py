@@ -1,0 +1,152 @@
+"""What `ingest` does on a stack: the parts of one run, put together."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from opensearchpy import AuthorizationException, OpenSearch
+
+from neuralshelf.deployment import Deployment
+from neuralshelf.ingestion.admission import picture_limits
+from neuralshelf.ingestion.catalogue import BadLine, Catalogue, Product
+from neuralshelf.ingestion.checkpoint import Checkpoint, Progress
+from neuralshelf.ingestion.deadletters import DeadLetters
+from neuralshelf.ingestion.documents import Document, stale_views
+from neuralshelf.ingestion.formats import FormatName
+from neuralshelf.ingestion.ingest import Ingest, Report
+from neuralshelf.ingestion.preparing import Preparer
+from neuralshelf.ingestion.searches import SearchWatch
+from neuralshelf.ingestion.sender import Prepare, Sender
+from neuralshelf.ingestion.sources import open_pictures
+from neuralshelf.ingestion.tempo import MOST_WRITERS
+from neuralshelf.ingestion.tokens import text_limits
+from neuralshelf.local.provisioning import confirm_models, say
+from neuralshelf.local.stack import Stack
+from neuralshelf.pipelines.spec import IndexSpec
+from neuralshelf.search import search
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to ingest.
+
+    Attributes:
+        dry_run: read, check and count everything, send nothing; nothing has to be up.
+        restart: from the first row, wherever a run before was stopped.
+        full_speed: don't look at how long searches take meanwhile.
+        pictures, format: see `Catalogue`.
+    """
+
+    pictures: str | None = None
+    format: FormatName | None = None
+    dry_run: bool = False
+    restart: bool = False
+    full_speed: bool = False
+
+
+Rows = Iterable[Product | BadLine]
+
+
+def open_catalogue(deployment: Deployment, path: Path, options: Options) -> Catalogue:
+    """The catalogue, with its pictures where the options say."""
+    runtime = deployment.environment.runtime
+    pictures = open_pictures(options.pictures, profile=runtime.profile) if options.pictures else None
+    return Catalogue(path, deployment.config.index, pictures=pictures, format=options.format)
+
+
+def preparer_of(deployment: Deployment, catalogue: Catalogue) -> Preparer:
+    """What makes documents of the catalogue's products."""
+    config = deployment.config
+    return Preparer(
+        config.index,
+        picture_limits(config.connectors, config.index),
+        text_limits(config.connectors, config.index),
+        picture_key=f"{catalogue.folder.name}-{hashlib.sha256(str(catalogue.folder).encode()).hexdigest()[:8]}",
+    )
+
+
+def ingest_catalogue(
+    stack: Stack,
+    deployment: Deployment,
+    path: Path,
+    options: Options,
+    *,
+    wrap: Callable[[Preparer], Prepare] | None = None,
+    choose: Callable[[Rows], Rows] | None = None,
+) -> Report:
+    """Index a catalogue file and let the page show its pictures.
+
+    Args:
+        wrap: makes documents otherwise than usual; such a run can't be resumed, only repeated.
+        choose: leaves rows out; the same holds.
+
+    Raises:
+        NeuralshelfError: the catalogue can't be read, models or cluster are not there, another model answers.
+    """
+    index = deployment.config.index
+    catalogue = open_catalogue(deployment, path, options)
+    preparer = preparer_of(deployment, catalogue)
+    prepare = wrap(preparer) if wrap else preparer
+    whole = wrap is None and choose is None
+    choose = choose or (lambda rows: rows)
+    if options.dry_run:
+        run = Ingest(Sender(None, index.name, prepare), index, path.name, say=say)
+        return _noted(run.run(choose(catalogue.rows()), total=catalogue.count()), preparer, catalogue)
+    client = stack.client(deployment, pool=MOST_WRITERS + 2)
+    confirm_models(client, deployment)
+    letters = DeadLetters.of(client, deployment)
+    letters.require()
+    stack.state.add_picture_folder(preparer.picture_key, catalogue.folder)
+    checkpoint = _checkpoint(stack, client, path, index.name) if whole else None
+    start = checkpoint.load() if checkpoint is not None and not options.restart else Progress()
+    if start.row:
+        say(f"going on after row {start.row}, where a run before was stopped (--restart begins anew)")
+    with ExitStack() as watching:
+        searches = None
+        if not options.full_speed:
+            searches = watching.enter_context(SearchWatch(client, index.name, _asking(client, deployment)))
+        run = Ingest(
+            Sender(client, index.name, prepare, before=partial(_drop_stale_views, client, index)),
+            index,
+            path.name,
+            letters=letters,
+            alive=lambda: confirm_models(client, deployment),
+            checkpoint=checkpoint,
+            searches=searches,
+            start=start,
+            say=say,
+        )
+        report = run.run(choose(catalogue.rows(start.row + 1)), total=catalogue.count())
+    client.indices.refresh(index=index.name)
+    return _noted(report, preparer, catalogue)
+
+
+def _noted(report: Report, preparer: Preparer, catalogue: Catalogue) -> Report:
+    unknown = {f"column {name} left out: the index has no such field": n for name, n in catalogue.ignored.items()}
+    return replace(report, notes=dict(preparer.notes.most_common()) | unknown)
+
+
+def _drop_stale_views(client: OpenSearch, index: IndexSpec, documents: Sequence[Document]) -> None:
+    """Documents of pictures that a product had when it was ingested before, and has no more."""
+    products = {document.product: document.views for document in documents if document.id == document.product}
+    gone = stale_views(client, index, products)
+    if gone:
+        client.bulk(body=[{"delete": {"_id": identity}} for identity in gone], index=index.name)
+
+
+def _asking(client: OpenSearch, deployment: Deployment) -> Callable[[], object]:
+    config = deployment.config
+    return lambda: search(client, config.index.name, config.search.template, text="a", size=1)
+
+
+def _checkpoint(stack: Stack, client: OpenSearch, catalogue: Path, index: str) -> Checkpoint | None:
+    try:
+        found = client.indices.stats(index=index, metric="docs")["indices"]
+    except AuthorizationException:
+        say("this login may not read statistics of the index, so a stopped run begins anew")
+        return None
+    uuid = next(iter(found.values()))["uuid"]
+    return Checkpoint(stack.folders.state / "ingest", catalogue, uuid).open()

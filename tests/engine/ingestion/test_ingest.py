@@ -1,0 +1,158 @@
+"""`neuralshelf ingest` on the real engine: every row ends in the index or with a letter, whatever happens."""
+
+import random
+import signal
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.engine.ingestion.catalogues import picture, written
+from tests.engine.provision.conftest import MakeProject
+from tests.engine.provision.deployment import FULL, SMALL, Project, slay
+
+
+def rows(count: int, **more: Any) -> list[dict[str, Any]]:
+    return [{"id": f"p{number}", "title": f"teapot number {number}", **more} for number in range(count)]
+
+
+def stored(project: Project) -> dict[str, Mapping[str, Any]]:
+    project.client.indices.refresh(index=project.name)
+    answer = project.client.search(
+        index=project.name, body={"size": 10_000, "query": {"match_all": {}}}, params={"search_pipeline": "_none"}
+    )
+    return {hit["_id"]: hit["_source"] for hit in answer["hits"]["hits"]}
+
+
+def letters(project: Project) -> dict[str | None, Mapping[str, Any]]:
+    index = f"{project.prefix}-deadletters"
+    project.client.indices.refresh(index=index)
+    answer = project.client.search(index=index, body={"size": 10_000})
+    return {hit["_source"].get("document_id"): hit["_source"] for hit in answer["hits"]["hits"]}
+
+
+@pytest.fixture
+def shop(make_project: MakeProject) -> Project:
+    project = make_project(SMALL)
+    project.run("apply")
+    return project
+
+
+def test_every_row_ends_in_the_index_or_with_a_letter(shop: Project) -> None:
+    good = rows(120)
+    bad: list[Any] = [{"title": "no id"}, {"id": "p3", "title": "again"}, {"id": "x", "title": 5}, "no object"]
+    file = written(shop.folder / "shop.jsonl", [*good, *bad, {"id": "empty", "title": "  "}])
+    done = shop.run("ingest", str(file), "--json", code=3)
+    assert done.json["indexed"] == 120
+    assert done.json["dead_letters"] == 5
+    assert done.json["documents"] == 125
+    assert stored(shop).keys() == {row["id"] for row in good}
+    assert all(document["text_vector"] for document in stored(shop).values())
+    found = letters(shop)
+    assert {"x", "empty", None} == found.keys()
+    assert "nothing to embed" in found["empty"]["cause"]
+
+
+def test_a_second_run_changes_nothing_and_a_mended_row_loses_its_letter(shop: Project) -> None:
+    file = written(shop.folder / "shop.jsonl", [*rows(20), {"id": "late", "title": ""}])
+    shop.run("ingest", str(file), code=3)
+    written(file, [*rows(20), {"id": "late", "title": "a teapot after all"}])
+    assert shop.run("ingest", str(file), "--json").json["dead_letters"] == 0
+    assert len(stored(shop)) == 21
+    assert letters(shop) == {}
+
+
+def test_a_dry_run_sends_nothing_and_says_what_would_happen(shop: Project) -> None:
+    file = written(shop.folder / "shop.jsonl", [*rows(20), {"title": "no id"}])
+    shop.wire.clear()
+    done = shop.run("ingest", str(file), "--dry-run", "--json", code=3)
+    assert done.json["indexed"] == 20
+    assert done.json["codes"] == {"BadLine": 1}
+    assert shop.wire.requests == []
+
+
+def test_pictures_are_embedded_and_broken_ones_get_a_letter(make_project: MakeProject) -> None:
+    project = make_project(FULL)
+    project.run("apply")
+    (project.folder / "good.jpg").write_bytes(picture(1))
+    (project.folder / "cut.jpg").write_bytes(picture(2)[:200])
+    file = written(
+        project.folder / "shop.jsonl",
+        [
+            {"id": "good", "title": "teapot", "image": "good.jpg"},
+            {"id": "cut", "title": "mug", "image": "cut.jpg"},
+            {"id": "away", "title": "lamp", "image": "nowhere.jpg"},
+            {"id": "address", "title": "chair", "image": "https://shop.example/a.jpg"},
+        ],
+    )
+    project.run("ingest", str(file), code=3)
+    assert stored(project).keys() == {"good"}
+    assert {key: found["code"] for key, found in letters(project).items()} == {
+        "cut": "TruncatedPicture",
+        "away": "Unreadable",
+        "address": "BadLine",
+    }
+
+
+def test_killed_anywhere_the_next_run_goes_on_and_ends_as_without_kills(shop: Project) -> None:
+    seed = random.randrange(2**32)
+    chance = random.Random(seed)
+    file = written(shop.folder / "shop.jsonl", [*rows(2000), {"title": "no id"}])
+    kills = 0
+    while kills < 3:
+        process = shop.start("ingest", str(file))
+        time.sleep(chance.uniform(1.0, 2.5))
+        if process.poll() is not None:
+            break
+        slay(process.pid)
+        process.communicate()
+        kills += 1
+    done = shop.run("ingest", str(file), "--json", code=3)
+    assert done.json["indexed"] == 2000, f"seed {seed}, {kills} kills"
+    assert done.json["dead_letters"] == 1
+    assert stored(shop).keys() == {row["id"] for row in rows(2000)}
+    assert len(letters(shop)) == 1
+    assert not list((shop.folder / "state").rglob("ingest/*.json")), "the checkpoint outlives the run"
+
+
+def test_ctrl_c_settles_what_is_under_way_and_the_next_run_goes_on(shop: Project) -> None:
+    file = written(shop.folder / "shop.jsonl", rows(3000))
+    process = shop.start("ingest", str(file))
+    while len(stored(shop)) < 200:
+        assert process.poll() is None, "it was quicker than this test"
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    before = len(stored(shop))
+    assert 200 <= before < 3000
+    done = shop.run("ingest", str(file), "--json")
+    assert done.json["resumed_after"] > 0
+    assert done.json["indexed"] == 3000
+    assert len(stored(shop)) == 3000
+
+
+def test_an_index_that_takes_no_writes_stops_the_run_without_letters(shop: Project) -> None:
+    file = written(shop.folder / "shop.jsonl", rows(50))
+    blocks = {"index.blocks.read_only_allow_delete": True}
+    shop.client.indices.put_settings(index=shop.name, body=blocks)
+    done = shop.run("ingest", str(file), code=1)
+    assert "takes no writes" in done.err
+    assert letters(shop) == {}
+    shop.client.indices.put_settings(index=shop.name, body=dict.fromkeys(blocks))
+    assert shop.run("ingest", str(file), "--json").json["indexed"] == 50
+
+
+def test_a_new_index_is_filled_from_the_beginning_whatever_a_stopped_run_left(shop: Project) -> None:
+    file = written(shop.folder / "shop.jsonl", rows(2000))
+    process = shop.start("ingest", str(file))
+    while not list((shop.folder / "state").rglob("ingest/*.json")):
+        assert process.poll() is None, "it was quicker than this test"
+        time.sleep(0.05)
+    slay(process.pid)
+    process.communicate()
+    shop.run("destroy", "--yes")
+    shop.run("apply")
+    assert shop.run("ingest", str(file), "--json").json["resumed_after"] == 0
+    assert len(stored(shop)) == 2000

@@ -6,7 +6,7 @@ a vector alone whose stamp fits; this is the same computation here.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 # What Java's Character.isWhitespace says yes to: no-break spaces are none, the four separators of ASCII are.
@@ -58,14 +58,15 @@ def together(text: str, picture: str | None) -> str:
 
 def joined(document: Mapping[str, Any], fields: Iterable[str]) -> str:
     """The text of a vector: the fields without surrounding white space, joined by a space; empty ones are left out."""
-    parts = []
-    for field in fields:
-        value = document.get(field)
-        for item in value if isinstance(value, list) else [value]:
-            part = "" if item is None else _text(item).strip(_WHITE)
-            if part:
-                parts.append(part)
-    return " ".join(parts)
+    return " ".join(part for field in fields for part in _parts(document.get(field)))
+
+
+def _parts(value: Any) -> Iterator[str]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _parts(item)
+    elif value is not None and (part := _text(value).strip(_WHITE)):
+        yield part
 
 
 def _text(value: Any) -> str:

@@ -215,3 +215,25 @@ def full_shop(open_shop: OpenShop, catalogue: Sequence[Product]) -> Shop:
     failed = shop.index_all({product.id: product.document for product in catalogue})
     assert not failed, failed
     return shop
+
+
+@pytest.fixture(scope="session")
+def joint_shop(open_shop: Any, combination: str) -> Any:
+    """A shop with one vector of text and picture together, by Titan's contract."""
+    return open_shop(
+        {
+            "project": "joint",
+            "connectors": {"titan": {"kind": "bedrock-titan-multimodal", "dimension": 256}},
+            "index": {
+                "name": "joint",
+                "fields": {"title": "text", "price": "float"},
+                "vectors": {"joint_vector": {"connector": "titan", "text": ["title"], "image": "image"}},
+            },
+            "search": {
+                "template": "joint-search",
+                "keyword": ["title"],
+                "weights": {"keyword": 0.5, "joint_vector": 0.5},
+                "combination": combination,
+            },
+        }
+    )

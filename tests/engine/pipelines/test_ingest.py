@@ -143,28 +143,6 @@ def test_updates_in_a_row_without_a_refresh_keep_the_vectors(empty_shop: Any) ->
     assert empty_shop.source("u") == {**before, "price": 3}
 
 
-@pytest.fixture(scope="session")
-def joint_shop(open_shop: Any, combination: str) -> Any:
-    """A shop with one vector of text and picture together, by Titan's contract."""
-    return open_shop(
-        {
-            "project": "joint",
-            "connectors": {"titan": {"kind": "bedrock-titan-multimodal", "dimension": 256}},
-            "index": {
-                "name": "joint",
-                "fields": {"title": "text", "price": "float"},
-                "vectors": {"joint_vector": {"connector": "titan", "text": ["title"], "image": "image"}},
-            },
-            "search": {
-                "template": "joint-search",
-                "keyword": ["title"],
-                "weights": {"keyword": 0.5, "joint_vector": 0.5},
-                "combination": combination,
-            },
-        }
-    )
-
-
 def test_a_joint_vector_is_of_both_or_of_the_one_there_is(joint_shop: Any) -> None:
     documents: Mapping[str, Mapping[str, Any]] = {
         "both": {"title": "red mug", "image": DOT},

@@ -42,6 +42,7 @@ def add(made: argparse.ArgumentParser) -> None:
     part.set_defaults(run=replay)
     part.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the mended catalogue")
     part.add_argument("--pictures", metavar="SOURCE", help="where its pictures are, as for ingest")
+    part.add_argument("--format", choices=("jsonl", "csv", "tsv", "parquet"), help="default: as the suffix says")
     part.add_argument("--code", help="letters of this class of causes alone")
     part.add_argument("--id", metavar="ID", help="the letter of this document alone")
     part.add_argument("--dry-run", action="store_true", help="say what would be tried, send nothing")
@@ -88,17 +89,20 @@ def show(words: argparse.Namespace) -> int:
 
 def replay(words: argparse.Namespace) -> int:
     from neuralshelf.local.letters import replay_catalogue, replay_letters
+    from neuralshelf.local.loading import Options
 
-    chosen = {"code": words.code, "document_id": words.id, "dry_run": words.dry_run}
+    chosen = {"code": words.code, "document_id": words.id}
     if words.file is not None:
-        done = replay_catalogue(*context(words), words.file, pictures=words.pictures, **chosen)
-    elif words.pictures is not None:
-        raise ConfigError("--pictures belongs to a catalogue", hint="name the catalogue: replay FILE --pictures SOURCE")
+        options = Options(pictures=words.pictures, format=words.format, dry_run=words.dry_run)
+        done = replay_catalogue(*context(words), words.file, options, **chosen)
+    elif words.pictures is not None or words.format is not None:
+        raise ConfigError("--pictures and --format belong to a catalogue", hint="name it: deadletters replay FILE")
     else:
-        done = replay_letters(*context(words), **chosen)
+        done = replay_letters(*context(words), **chosen, dry_run=words.dry_run)
+    code = REMAIN if done.remaining or done.failed else 0
     if words.json:
         print(json.dumps({"format_version": 1} | done.as_dict()))
-        return REMAIN if done.remaining else 0
+        return code
     what = "would be tried again" if words.dry_run else "replayed"
     print(f"{done.replayed} documents {what}, {done.failed} refused again, {done.remaining} dead letters remain")
     if done.superseded:
@@ -106,7 +110,7 @@ def replay(words: argparse.Namespace) -> int:
         print(f"{len(done.superseded)} letters {gone}: the index holds something newer ({_some(done.superseded)})")
     if done.waiting:
         print(f"{done.waiting} need their catalogue, for pictures and unreadable rows: deadletters replay FILE")
-    return REMAIN if done.remaining else 0
+    return code
 
 
 def drop(words: argparse.Namespace) -> int:

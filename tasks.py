@@ -159,6 +159,34 @@ def ingest(
     run("ingest", file, *words, *flags(full_speed=full_speed, json=json), environment=environment)
 
 
+@task(positional=["file"])
+def embed(c: Context, file: str, out: str, pictures: str = "", json: bool = False, environment: str = "local") -> None:
+    """Embed a catalogue with the models of this machine, into a file of vectors (--out) for backfill."""
+    words = ["--out", out, *(["--pictures", pictures] if pictures else [])]
+    run("embed", file, *words, *flags(json=json), environment=environment)
+
+
+@task(positional=["file"], iterable=["vectors"])
+def backfill(
+    c: Context,
+    file: str,
+    vectors: list[str],
+    requests: str = "",
+    vector: str = "",
+    pictures: str = "",
+    only_given: bool = False,
+    dry_run: bool = False,
+    full_speed: bool = False,
+    json: bool = False,
+    environment: str = "local",
+) -> None:
+    """Index a catalogue with vectors made in bulk (--vectors FILE); --requests DIR writes what those are made from."""
+    given = {"requests": requests, "vector": vector, "pictures": pictures}
+    words = [word for name, value in given.items() if value for word in (f"--{name}", value)]
+    words += flags(only_given=only_given, dry_run=dry_run, full_speed=full_speed, json=json)
+    run("backfill", file, *vectors, *words, environment=environment)
+
+
 @task(positional=["what", "subject"])
 def deadletters(
     c: Context,
@@ -226,6 +254,6 @@ def check(c: Context) -> None:
 namespace = Collection(
     *(demo, up, down, status),
     *(plan, apply, drift, destroy, unlock, migrate, verify, doctor, rotate, roles),
-    *(ingest, deadletters, search, evaluate),
+    *(ingest, embed, backfill, deadletters, search, evaluate),
     *(test, bench, check),
 )

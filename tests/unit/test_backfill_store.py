@@ -43,13 +43,14 @@ def test_faults_repetitions_and_unknown_ids_are_told_apart(store: VectorStore) -
     nobody = Faulty("f", 9, None, None, "BadVectorLine", "not JSON \ud800")
     somebody = Faulty("f", 8, "id2", "text_vector", "ZeroVector", "zero")
     store.fill([given(1), given(1), given(1, "image_vector"), somebody, nobody, given(3)])
-    assert store.counts() == {"vectors": 4, "repeated": 1, "faulty": 2}
+    assert store.counts() == {"vectors": 4, "repeated": 1, "faulty": 2, "nobodys": 1}
     assert store.fields("id1") == {"text_vector", "image_vector"}
     assert store.fields("id2") == set()
     assert store.of("id2") == [somebody]
     assert [fault.cause for fault in store.nobodys()] == ["not JSON ?"]
     store.met(["id1", "id1", "else"])
-    assert list(store.unknown()) == ["id2", "id3"]
+    assert store.unknown(1) == (2, ["id2"])
+    assert store.unknown(9) == (2, ["id2", "id3"])
 
 
 def test_ids_may_hold_anything_that_is_unicode(store: VectorStore) -> None:

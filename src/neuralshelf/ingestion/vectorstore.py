@@ -87,32 +87,30 @@ class VectorStore:
 
     def nobodys(self) -> Iterator[Faulty]:
         """Faulty lines that don't say whose they are."""
-        yield from self._faulty("id IS NULL")
+        question = "SELECT field, code, cause, file, line FROM lines WHERE id IS NULL"
+        for field, code, cause, file, line in self._books.execute(question):
+            yield Faulty(file, line, None, field, code, cause)
 
     def met(self, identities: Iterable[str]) -> None:
         """These documents are in the catalogue."""
         with self._lock, _room():
             self._books.executemany("INSERT OR IGNORE INTO documents VALUES (?)", ((each,) for each in identities))
 
-    def unknown(self) -> Iterator[str]:
-        """Ids that lines speak of and no document has that was `met`, sorted."""
-        for (identity,) in self._books.execute(
-            "SELECT DISTINCT id FROM lines WHERE id IS NOT NULL AND id NOT IN (SELECT id FROM documents) ORDER BY id"
-        ):
-            yield identity
+    def unknown(self, most: int) -> tuple[int, list[str]]:
+        """How many ids lines speak of that no document has which was `met`, and the first of them by the alphabet."""
+        condition = "FROM lines WHERE id IS NOT NULL AND id NOT IN (SELECT id FROM documents)"
+        (count,) = self._books.execute(f"SELECT COUNT(DISTINCT id) {condition}").fetchone()
+        found = self._books.execute(f"SELECT DISTINCT id {condition} ORDER BY id LIMIT ?", (most,))
+        return count, [identity for (identity,) in found]
 
     def counts(self) -> dict[str, int]:
-        """`vectors` that can be used, how many of these are `repeated` (a document's second of a field), `faulty`."""
-        question = "SELECT COUNT(slot), COUNT(code) FROM lines"
-        vectors, faulty = self._books.execute(question).fetchone()
+        """`vectors` that can be used; of these, `repeated` are of a document and field that had one already. Of what is
+        `faulty`, `nobodys` does not say whose it is."""
+        question = "SELECT COUNT(slot), COUNT(code), COUNT(*) - COUNT(id) FROM lines"
+        vectors, faulty, nobodys = self._books.execute(question).fetchone()
         question = "SELECT COUNT(*) FROM (SELECT 1 FROM lines WHERE slot IS NOT NULL GROUP BY id, field)"
         (different,) = self._books.execute(question).fetchone()
-        return {"vectors": vectors, "repeated": vectors - different, "faulty": faulty}
-
-    def _faulty(self, condition: str) -> Iterator[Faulty]:
-        question = f"SELECT id, field, code, cause, file, line FROM lines WHERE code IS NOT NULL AND {condition}"  # noqa: S608
-        for identity, field, code, cause, file, line in self._books.execute(question):
-            yield Faulty(file, line, identity, field, code, cause)
+        return {"vectors": vectors, "repeated": vectors - different, "faulty": faulty, "nobodys": nobodys}
 
     def _line(
         self,

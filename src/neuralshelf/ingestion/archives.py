@@ -111,7 +111,6 @@ class Tar:
         self._file: IO[bytes] | None = None
         try:
             self._file = _plain_tar(path)
-            self._size = os.fstat(self._file.fileno()).st_size
             self._members = _Members(path, self._walk(self._file))
         except (OSError, EOFError, zlib.error, tarfile.TarError, ValueError) as fault:
             self.close()
@@ -186,18 +185,19 @@ class _Headers:
 
 def _plain_tar(path: Path) -> IO[bytes]:
     file = path.open("rb")
-    if file.read(2) != b"\x1f\x8b":
+    packed = file.read(2) == b"\x1f\x8b"
+    file.seek(0)
+    if not packed:
         return file
     with file, ExitStack() as kept:
-        file.seek(0)
         plain = kept.enter_context(tempfile.TemporaryFile())  # without a name, so nothing is ever left of it
-        packed = gzip.GzipFile(fileobj=file)
-        while chunk := packed.read(_COPY_BYTES):
+        unpacked = gzip.GzipFile(fileobj=file)
+        while chunk := unpacked.read(_COPY_BYTES):
             if plain.tell() + len(chunk) > MAX_UNPACKED_BYTES:
                 limit = f"more than {MAX_UNPACKED_BYTES} bytes unpacked"
                 raise InputError(f"{path} has {limit}", hint="unpack it and give the folder")
             plain.write(chunk)
-        plain.flush()
+        plain.seek(0)
         kept.pop_all()
     return plain
 

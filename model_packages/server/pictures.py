@@ -217,8 +217,8 @@ def peculiarities(image: ImageFile.ImageFile) -> list[str]:
         "turned": _orientation(image.info.get("exif", b"")) in _UPRIGHT,
         "transparent": image.has_transparency_data,
         "16 bits": depth.startswith("16") or image.mode.startswith("I"),
-        "few bits": depth in ("1", "2", "4") or image.mode == "1",
-        "palette": image.mode == "P" or image.mode == "PA",
+        "few bits": image.mode == "1" or (image.mode == "L" and depth in ("2", "4")),
+        "palette": image.mode in ("P", "PA"),
         "CMYK": image.mode == "CMYK",
     }
     return [name for name, is_so in found.items() if is_so]

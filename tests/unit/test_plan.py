@@ -205,6 +205,29 @@ def test_another_dimension_or_field_type_is_never_tried_in_place() -> None:
         assert "raise index.version, then neuralshelf migrate" in change.note
 
 
+def test_a_new_field_is_added_in_place_before_the_pipeline_that_fills_it() -> None:
+    properties = {key: INDEX.body["mappings"]["properties"][key] for key in ("v",)}
+    live = Live(Kind.INDEX, "products-1", "products-1", Marker("p", INDEX.address, "0" * 16), dict(LIVE_INDEX))
+    live = replace(live, body=LIVE_INDEX | {"mappings": {"properties": properties}})
+    wanted, there = deployment(), observed(deployment())
+    wanted[0] = replace(wanted[0], body={"processors": []})
+    found = plan([*wanted, INDEX], Observed("3.6.0", there | {live.address: live}), prefix="p")
+    assert [(str(c.action), c.address) for c in found.writes] == [
+        ("update", INDEX.address),
+        ("update", "ingest-pipeline/p-ingest"),
+    ]
+    assert [str(d) for d in found.writes[0].differences] == ['mappings.properties.t: absent → {"type": "text"}']
+
+
+def test_an_index_that_changes_in_other_ways_comes_after_its_pipelines() -> None:
+    body = LIVE_INDEX | {"mappings": {"properties": {}}, "settings": {"index.knn": "true"}}
+    live = Live(Kind.INDEX, "products-1", "products-1", Marker("p", INDEX.address, "0" * 16), body)
+    wanted, there = deployment(), observed(deployment())
+    wanted[0] = replace(wanted[0], body={"processors": []})
+    found = plan([*wanted, INDEX], Observed("3.6.0", there | {live.address: live}), prefix="p")
+    assert [c.address for c in found.writes] == ["ingest-pipeline/p-ingest", INDEX.address]
+
+
 def test_a_field_too_many_is_drift_but_nothing_that_apply_could_mend() -> None:
     properties = {**LIVE_INDEX["mappings"]["properties"], "x": {"type": "long"}}
     found = index_plan(LIVE_INDEX | {"mappings": {"properties": properties}})

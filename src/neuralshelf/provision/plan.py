@@ -12,7 +12,7 @@ from typing import Any
 from neuralshelf.provision.diff import Difference, differences
 from neuralshelf.provision.live import Live, Observed
 from neuralshelf.provision.objects import OBJECTS
-from neuralshelf.provision.objects.index import FIXED, has_vectors
+from neuralshelf.provision.objects.index import FIXED, vectors
 from neuralshelf.provision.objects.model import mendable
 from neuralshelf.resource import Kind, Resource
 
@@ -143,6 +143,7 @@ def plan(
             ids[resource.address] = _new_id(resource.address)
         if resource.kind in kinds:
             changes.append(change)
+    changes = _fields_first(changes)
     changes += [Change(Action.DELETE, None, live, note=why) for live, why in _gone(desired, observed, prefix, kinds)]
     return Plan(prefix, tuple(changes), notes, {address: live.id for address, live in observed.live.items()})
 
@@ -183,7 +184,7 @@ def _index_change(resource: Resource, live: Live, found: tuple[Difference, ...])
     for_life = [d for d in found if d.path.startswith(FIXED)]
     if any(d.wanted is not None and d.live is not None for d in for_life):
         note = "only a new index can have this: "
-        if has_vectors(resource.body):
+        if vectors(resource.body):
             note += "raise index.version, then neuralshelf migrate"
         else:
             note += f"replay or drop its dead letters, DELETE /{resource.name}, then neuralshelf apply"
@@ -191,6 +192,20 @@ def _index_change(resource: Resource, live: Live, found: tuple[Difference, ...])
     added = [d for d in for_life if d.wanted is None]
     note = "a field can't be taken from an index; it does no harm" if added else ""
     return Change(Action.KEEP if len(added) == len(found) else Action.UPDATE, resource, live, found, note)
+
+
+def _fields_first(changes: Sequence[Change]) -> list[Change]:
+    """An index gets new fields before its pipeline fills them, since it refuses documents with fields unknown to it."""
+    first = [c for c in changes if c.resource and c.resource.kind is Kind.INDEX and _adds_fields(c)]
+    at = next((i for i, c in enumerate(changes) if c.resource and c.resource.kind is Kind.INGEST_PIPELINE), 0)
+    rest = [change for change in changes if change not in first]
+    return [*rest[:at], *first, *rest[at:]]
+
+
+def _adds_fields(change: Change) -> bool:
+    """Whether it does that and nothing else."""
+    added = (d.live is None and d.path.startswith("mappings.properties.") for d in change.differences)
+    return change.action is Action.UPDATE and all(added)
 
 
 def _of_the_live_index(desired: Sequence[Resource], observed: Observed) -> tuple[list[Resource], tuple[str, ...]]:

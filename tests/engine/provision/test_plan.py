@@ -1,6 +1,7 @@
 """plan and apply through the command line: what they say, what they write, and when they refuse to."""
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.engine.provision.conftest import MakeProject
-from tests.engine.provision.deployment import SMALL, Project
+from tests.engine.provision.deployment import FULL, SMALL, Project
 from tests.engine.provision.hand import Hand
 from tests.engine.provision.snapshot import changes, snapshot
 
@@ -44,6 +45,35 @@ def test_a_second_apply_writes_nothing(project: Project) -> None:
     assert project.wire.requests
     assert project.wire.writes == []
     assert changes(before, snapshot(project.client)) == {}
+
+
+def test_a_field_and_a_vector_are_added_to_an_index_in_place_and_never_refuse_a_document(small: Project) -> None:
+    small.run("apply")
+    index = f"{small.name}-1"
+    small.client.index(index=small.name, id="old", body={"title": "red mug"}, refresh=True)
+    space = small.client.indices.get_mapping(index=index)[index]["mappings"]["_meta"]["spaces"]["text_vector"]
+    small.config = {**FULL, "project": small.name, "index": {"name": small.name, **FULL["index"]}}
+    small.edit("search.template", f"{small.name}-search")
+    assert any("brand: absent → " in line for line in small.run("plan").out.splitlines())
+    refused: list[object] = []
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            answer = small.client.bulk(index=small.name, body=[{"index": {"_id": "w"}}, {"title": "blue mug"}])
+            refused.extend(item["index"]["error"] for item in answer["items"] if "error" in item["index"])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    small.run("apply")
+    stop.set()
+    writer.join()
+    assert refused == []
+    small.run("plan", "--detailed-exitcode")
+    assert small.client.get(index=index, id="old")["_source"]["title"] == "red mug"
+    spaces = small.client.indices.get_mapping(index=index)[index]["mappings"]["_meta"]["spaces"]
+    assert spaces.keys() == {"text_vector", "image_vector"}
+    assert spaces["text_vector"] == space
 
 
 def test_a_saved_plan_is_what_is_done(project: Project) -> None:

@@ -59,10 +59,13 @@ class Indexes:
         body = resolve(resource.body, writing.ids)
         name = resource.name
         meta = dict(live.extra["meta"]) if live else {}
-        if writing.guard is not None and has_vectors(body) and not meta.get("spaces"):
+        known = meta.get("spaces")
+        added = {*vectors(body)} - ({*vectors(live.body)} if live and known else set())
+        if writing.guard is not None and added:
             from neuralshelf.provision.spaces import encode  # numpy: a plan does without
 
-            meta["spaces"] = encode(writing.guard.spaces(writing.ids))
+            spaces = encode(writing.guard.spaces(writing.ids))
+            meta["spaces"] = {**{name: spaces[name] for name in added}, **(known or {})}
         mappings = {**body["mappings"], _META: {**meta, "neuralshelf": str(writing.marker(resource))}}
         if live is None:
             writing.send("PUT", f"/{name}", {"settings": body["settings"], "mappings": mappings})
@@ -89,9 +92,9 @@ class Indexes:
             writing.send("DELETE", f"/{live.name}")
 
 
-def has_vectors(body: Mapping[str, Json]) -> bool:
-    """Whether an index, in the shape of a resource's body, is one of vectors; dead letters have none."""
-    return bool(body["settings"].get("index.knn"))
+def vectors(body: Mapping[str, Json]) -> list[str]:
+    """Vector fields of an index, in the shape of a resource's body; dead letters have none."""
+    return [name for name, field in body["mappings"]["properties"].items() if field.get("type") == "knn_vector"]
 
 
 def holders(client: OpenSearch, alias: str) -> dict[str, int]:

@@ -166,16 +166,23 @@ class Opensearch:
         return bool(self.client.indices.exists(index=name)) and self.client.count(index=name)["count"] == size
 
     def asking(
-        self, name: str, queries: Floats, quantise: Bytes | None, ef: int | None, k: int = 10
+        self, name: str, queries: Floats, quantise: Bytes | None, ef: int | None, rescore: bool = False
     ) -> Callable[[], AbstractContextManager[Ask]]:
-        """`ef`: `method_parameters.ef_search`; None leaves it to the engine."""
+        """The ten nearest.
+
+        Args:
+            ef: `method_parameters.ef_search`; None leaves it to the engine.
+            rescore: find twice as many by quantised vectors and order them by the floats.
+        """
         more: dict[str, Any] = {"method_parameters": {"ef_search": ef}} if ef else {}
+        if rescore:
+            more["rescore"] = {"oversample_factor": 2.0}
         rows = queries if quantise is None else quantise(queries)
+        asked = [{FIELD: {"vector": row, "k": 10, **more}} for row in rows]
         bodies = [
-            orjson.dumps({"size": k, "_source": False, "query": {"knn": {FIELD: {"vector": row, "k": k, **more}}}},
-                         option=orjson.OPT_SERIALIZE_NUMPY)
-            for row in rows
-        ]  # fmt: skip
+            orjson.dumps({"size": 10, "_source": False, "query": {"knn": knn}}, option=orjson.OPT_SERIALIZE_NUMPY)
+            for knn in asked
+        ]
 
         @contextmanager
         def connect() -> Iterator[Ask]:

@@ -15,7 +15,7 @@ Ask = Callable[[int], Sequence[int]]
 Open = Callable[[], AbstractContextManager[Ask]]
 """A connection of its own, for one thread."""
 
-WARM_UP = 200
+WARM_UP = 1_000  # queries, of all clients together; a JVM takes that many to become quick
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """`_bulk` with every item accounted for: HTTP 200 says nothing about the documents inside."""
 
 import random
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,20 +42,23 @@ class Failure:
     @property
     def throttled(self) -> bool:
         """The model or the cluster asks for less at a time."""
-        if self.status == 429 or "throttling" in self.code or "Throttling" in self.reason:
+        if self._said == 429 or "throttling" in self.code or "Throttling" in self.reason:
             return True
-        # SageMaker's throttling as ML Commons passes it on (its issue 2429), and its own pool when that is full.
-        return self.reason.endswith("remote service: null") or "Acquire operation took longer" in self.reason
+        # SageMaker's throttling without its header (ml-commons issue 2429), and ML Commons' own pool when that is full.
+        return self.reason.endswith(_NULL) or "Acquire operation took longer" in self.reason
 
     @property
     def may_pass(self) -> bool:
-        """Whether sending the item again may help."""
-        return self.throttled or (self.status in (408, 500, 502, 503, 504) and self.code not in _FINAL)
+        """Whether sending the item again may help: nothing here blames the document."""
+        if self.throttled or _AWAY.search(self.reason):
+            return True
+        barred = self._said in (401, 403, 404) and "remote service" in self.reason
+        return barred or (self._said in (408, 500, 502, 503, 504) and self.code not in _FINAL)
 
     @property
     def refused_by_model(self) -> bool:
         """The model itself said no, and may have meant a batch mate."""
-        return self.status == 400 and "remote service" in self.reason and not self.may_pass
+        return 400 <= self._said < 500 and "remote service" in self.reason and not self.may_pass
 
     @property
     def unreachable(self) -> bool:
@@ -66,8 +70,22 @@ class Failure:
         """The index takes no writes at all, as when the disk is full."""
         return self.code == "cluster_block_exception"
 
+    @property
+    def _said(self) -> int:
+        """The status that counts: SageMaker and Bedrock hand on what the model's container said as a 424."""
+        container = _CONTAINER.search(self.reason) if self.status == 424 else None
+        return int(container[1]) if container else self.status
+
 
 _UNREACHABLE = "unreachable"
+_NULL = ('{"message": null}', '{"message":null}', "error status 400 with empty body", "remote service: null")
+_CONTAINER = re.compile(r'"[Oo]riginalStatusCode" ?: ?([0-9]{3})')
+# No answer that came whole (OpenSearch gives it the status of the part that came), nobody there to answer, or an answer
+# that is no usable vector: the model's doing. A document that meets only this is asked about before it gets a letter.
+_AWAY = re.compile(
+    "Error communicating with remote model|Endpoint .* not found|model identifier is invalid|Vector dimension mismatch"
+    "|KNN vector values cannot be|zero vector is not supported|embedding should be a non-empty|model output is null"
+)
 # The pipeline's own refusals come with status 500.
 _FINAL = ("fail_processor_exception", "mapper_parsing_exception", "script_exception")
 
@@ -158,8 +176,18 @@ def send(
         (result,) = item.values()  # `index`, or `create` when the metadata says op_type
         if "error" in result:
             error = result["error"]
-            failed[result["_id"]] = Failure(int(result["status"]), str(error.get("type")), str(error.get("reason")))
+            failed[result["_id"]] = Failure(int(result["status"]), str(error.get("type")), _reason(error))
     return failed
+
+
+def _reason(error: Mapping[str, Any]) -> str:
+    """Outermost and innermost cause: what a vector should have been stands in the latter."""
+    causes = [str(error.get("reason"))]
+    inner = error.get("caused_by")
+    while isinstance(inner, Mapping):
+        causes.append(str(inner.get("reason") or inner.get("type")))
+        inner = inner.get("caused_by")
+    return ": ".join(dict.fromkeys((causes[0], causes[-1])))
 
 
 def _halves(documents: Documents) -> Sequence[dict[str, Mapping[str, Any]]]:

@@ -21,11 +21,14 @@ from tests.faults.faults import FAULTS
 from tests.faults.faulty import FaultyServer
 
 READ_TIMEOUT = 1
+CONNECTOR_RETRIES = 2
 BATCH = 4
-_HASTY = {
-    "ingest": {"read_timeout": READ_TIMEOUT, "max_retry_times": 2, "retry_timeout": 10, "retry_backoff": 10},
-    "search": {"read_timeout": READ_TIMEOUT},
-}
+
+
+def _hasty() -> dict[str, Any]:
+    ingest = {"max_retry_times": CONNECTOR_RETRIES, "retry_timeout": 10, "retry_backoff": 10}
+    return {"ingest": {"read_timeout": READ_TIMEOUT, **ingest}, "search": {"read_timeout": READ_TIMEOUT}}
+
 
 CONFIG: Mapping[str, Any] = {
     "connectors": {
@@ -34,10 +37,10 @@ CONFIG: Mapping[str, Any] = {
             "endpoint": "neuralshelf-minilm",
             "dimension": 384,
             "batch_size": BATCH,
-            **_HASTY,
+            **_hasty(),
         },
-        "picture": {"kind": "sagemaker-clip", "endpoint": "neuralshelf-clip", "dimension": 512, **_HASTY},
-        "titan": {"kind": "bedrock-titan-multimodal", "dimension": TITAN_DIMENSIONS[0], **_HASTY},
+        "picture": {"kind": "sagemaker-clip", "endpoint": "neuralshelf-clip", "dimension": 512, **_hasty()},
+        "titan": {"kind": "bedrock-titan-multimodal", "dimension": TITAN_DIMENSIONS[0], **_hasty()},
     },
     "index": {
         "fields": {"title": "text", "price": "float", "image_path": "keyword"},
@@ -92,6 +95,7 @@ class Shop:
     def empty(self) -> None:
         """No documents, no faults."""
         self.models.heal()
+        self.client.indices.refresh(index=self.index)
         body: dict[str, Any] = {"query": {"match_all": {}}}
         self.client.delete_by_query(index=self.index, body=body, params={"refresh": "true", "conflicts": "proceed"})
 
@@ -108,9 +112,9 @@ def faulty(serve_models: ServeModels) -> tuple[Any, FaultyServer]:
     return serve_models(wrap=wrap), made[0]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def applied(engine: Engine, client: OpenSearch, faulty: tuple[Any, FaultyServer]) -> Iterator[Shop]:
-    """The deployment, one for a module of tests."""
+    """The deployment, one for all tests here."""
     server, models = faulty
     models.heal()
     with (

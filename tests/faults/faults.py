@@ -113,12 +113,13 @@ GARBAGE: Mapping[str, Fault] = {
     "error body": altered(lambda _: _ERROR_BODY),
     "empty body": altered(lambda _: b""),
     "truncated": altered(lambda body: body[: len(body) // 2]),
-    "50 MB": altered(lambda body: body + b" " * 50_000_000),
+    "50 MB": reshaped(lambda rows: [row * 5_500 for row in rows]),
 }
 
 MIXED: Mapping[str, Fault] = {
     "fewer": reshaped(lambda rows: rows[:-1]),
     "more": reshaped(lambda rows: [*rows, rows[0]]),
+    "shifted": reshaped(lambda rows: [rows[-1], *rows]),
     "other order": reshaped(lambda rows: rows[::-1]),
 }
 """For lists of texts only."""

@@ -175,9 +175,6 @@ class Ingest:
             bulk = self._bulk(fresh)
             if not bulk:
                 break
-            now = time.monotonic()
-            for item in bulk:
-                item.since = item.since or now
             self._under_way.add(writers.submit(self.send, bulk))
         return bool(self._under_way)
 
@@ -251,7 +248,7 @@ class Ingest:
         elif failure.may_pass and item.attempts < MAX_ATTEMPTS:
             self._again(item, pause(item.attempts))
         else:
-            if failure.may_pass and self._last_success < item.since:
+            if failure.may_pass and self._last_success < item.failed:
                 self._ask(failure)
             self._letter(failure.code, failure.reason, item=item)
 
@@ -263,7 +260,8 @@ class Ingest:
         self._last_success = time.monotonic()
 
     def _again(self, item: Item, seconds: float) -> None:
-        heapq.heappush(self._waiting, (time.monotonic() + seconds, next(self._number), item))
+        item.failed = time.monotonic()
+        heapq.heappush(self._waiting, (item.failed + seconds, next(self._number), item))
 
     def _letter(
         self, code: str, cause: str, *, item: Item | None = None, line: int = 0, identity: str | None = None

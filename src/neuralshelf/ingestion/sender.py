@@ -24,13 +24,13 @@ class Item:
     Attributes:
         attempts: how often it was sent.
         alone: the model may have refused it for a batch mate's sake, so it goes in a bulk of its own.
-        since: when it was sent first, on the clock of the run.
+        failed: when it failed last, on a clock that only goes forward.
     """
 
     document: Document
     attempts: int = 0
     alone: bool = False
-    since: float = 0.0
+    failed: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -50,8 +51,13 @@ class Opensearch:
         heap = node["jvm"]["mem"]["heap_max_in_bytes"] / 2**30
         self.version = f"OpenSearch {node['version']}, Java {node['jvm']['version']}, heap {heap:.3g} GiB"
 
-    def create(self, name: str, storage: str, dimension: int, **settings: Any) -> None:
-        """A fresh index; `storage`: float as shipped, sq (Lucene's scalar quantisation to 7 bits) or byte."""
+    def create(
+        self, name: str, storage: str, dimension: int, settings: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        """A fresh index; `storage`: float as shipped, sq (Lucene's scalar quantisation to 7 bits), byte, or stored.
+
+        `stored` are floats that are kept and can't be searched: what is left of the cost without a graph.
+        """
         spec = IndexSpec(
             name="bench", fields={"title": "text"}, vectors={FIELD: VectorSpec(connector="text", text=("title",))}
         )
@@ -68,15 +74,26 @@ class Opensearch:
             field["method"]["parameters"] = {"encoder": {"name": "sq", "parameters": {"bits": 7}}}
         elif storage == "byte":
             field["data_type"] = "byte"
+        elif storage == "stored":
+            settings = {"index.knn": False, **settings}
+            del field["method"]
         self.client.indices.delete(index=name, ignore_unavailable=True)
         settings = {**body["settings"], "index.refresh_interval": "-1", **settings}
         self.client.indices.create(index=name, body={"settings": settings, "mappings": body["mappings"]})
 
     def fill(
-        self, name: str, cloud: Cloud, size: int, quantise: Bytes | None, progress: Callable[[int], object]
+        self,
+        name: str,
+        cloud: Cloud,
+        size: int,
+        quantise: Bytes | None = None,
+        progress: Callable[[int], object] = lambda sent: None,
+        *,
+        writers: int = WRITERS,
+        bulk_bytes: int = BULK_BYTES,
     ) -> Fill:
-        """Send `size` vectors by `_bulk` from WRITERS connections; meanwhile the next ones are made."""
-        bulks: queue.Queue[tuple[int, bytes] | None] = queue.Queue(2 * WRITERS)
+        """Send `size` vectors by `_bulk` from `writers` connections; meanwhile the next ones are made."""
+        bulks: queue.Queue[tuple[int, bytes] | None] = queue.Queue(2 * writers)
         faults: list[Exception] = []
         done, sent, rate = 0, 0, [(0.0, 0)]
         lock = threading.Lock()
@@ -101,19 +118,19 @@ class Opensearch:
                             rate.append((round(time.perf_counter() - start, 3), done))
                     progress(bulk[0])
 
-        writers = [threading.Thread(target=write) for _ in range(WRITERS)]
-        for writer in writers:
-            writer.start()
+        threads = [threading.Thread(target=write) for _ in range(writers)]
+        for thread in threads:
+            thread.start()
         try:
-            for bulk in _bulks(cloud, size, quantise):
+            for bulk in bulk_bodies(cloud, size, quantise, bulk_bytes):
                 if faults:
                     break
                 bulks.put(bulk)
         finally:
-            for _ in writers:
+            for _ in threads:
                 bulks.put(None)
-            for writer in writers:
-                writer.join()
+            for thread in threads:
+                thread.join()
         if faults:
             raise faults[0]
         return Fill(time.perf_counter() - start, time.process_time() - cpu, sent, rate)
@@ -205,7 +222,10 @@ def index_name(storage: str, dimension: int, size: int) -> str:
     return f"bench-{storage}-{dimension}-{brief(size)}".lower()
 
 
-def _bulks(cloud: Cloud, size: int, quantise: Bytes | None) -> Iterator[tuple[int, bytes]]:
+def bulk_bodies(
+    cloud: Cloud, size: int, quantise: Bytes | None = None, most: int = BULK_BYTES
+) -> Iterator[tuple[int, bytes]]:
+    """(documents, body) of `_bulk` requests of some `most` bytes."""
     lines: list[bytes] = []
     length = 0
     for start, block in cloud.blocks(size):
@@ -214,7 +234,7 @@ def _bulks(cloud: Cloud, size: int, quantise: Bytes | None) -> Iterator[tuple[in
             vector = orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY)
             lines.append(b'{"index":{"_id":"%d"}}\n{"%s":%s}\n' % (number, FIELD.encode(), vector))
             length += len(lines[-1])
-            if length >= BULK_BYTES:
+            if length >= most:
                 yield len(lines), b"".join(lines)
                 lines, length = [], 0
     if lines:

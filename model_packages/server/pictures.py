@@ -28,7 +28,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 MAX_JPEG_SCANS = 100
 """Progressive files of cameras and web tools have about ten."""
 
-MAX_MEMORY = 220_000_000
+MAX_MEMORY = 210_000_000
 """Bytes: enough for 40 megapixels of PNG, 12 of WebP (its decoder keeps three canvases beside the picture) and 40 of
 progressive JPEG unless its colours have full resolution. With Python and Pillow themselves it stays below 256 MB."""
 

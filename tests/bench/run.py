@@ -12,6 +12,7 @@ import latency
 import pipeline
 import plan
 import server
+import tempo
 from ratio import table
 
 from neuralshelf.client import connect
@@ -40,6 +41,7 @@ def main() -> int:
         pipeline.measure(client, runtime, index, catalogue),
         latency.measure(client, runtime, index, template),
         plan.measure(config, "local"),
+        *tempo.measure(client, deployment, runtime, catalogue),
     ]
     found = table(ratios)
     print(found)

@@ -18,11 +18,12 @@ from typing import Any
 from tqdm import tqdm
 
 from neuralshelf.bulk import MAX_ATTEMPTS, Failure, pause
-from neuralshelf.errors import EngineError, NeuralshelfError, ServerError, one_line
+from neuralshelf.errors import EngineError, NeuralshelfError, ServerError
 from neuralshelf.ingestion.catalogue import BadLine, Product
 from neuralshelf.ingestion.checkpoint import Checkpoint, Frontier, Progress
 from neuralshelf.ingestion.deadletters import DeadLetters, Letter
 from neuralshelf.ingestion.documents import documents
+from neuralshelf.ingestion.letter import clean
 from neuralshelf.ingestion.searches import SearchWatch
 from neuralshelf.ingestion.sender import Item, Sender, Sent
 from neuralshelf.ingestion.tempo import MOST_WRITERS, Tempo
@@ -272,7 +273,7 @@ class Ingest:
         self._codes[code] += 1
         examples = self._examples.setdefault(code, [])
         if len(examples) < _EXAMPLES:
-            examples.append(f"row {line}{f' ({identity})' if identity else ''}: {code}: {one_line(cause, 200)}")
+            examples.append(f"row {line}{f' ({identity})' if identity else ''}: {code}: {clean(cause, 200)}")
         letter = Letter(
             document_id=identity,
             code=code,

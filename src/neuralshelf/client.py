@@ -11,10 +11,20 @@ from neuralshelf.errors import ConfigError, one_line
 from neuralshelf.settings import ClusterConfig
 
 TIMEOUT_SECONDS = 60
+_BAD_GATEWAY = 502
 
 
 class _Discreet(Connection):
-    """Keeps request bodies that may hold credentials out of opensearch-py's log, which writes all when asked to."""
+    """Keeps request bodies that may hold credentials out of opensearch-py's log, which writes all when asked to.
+
+    And raises an error that came with HTTP 200: OpenSearch 3.6.0 answers so when a model's answer was cut off.
+    """
+
+    def perform_request(self, *args: Any, **more: Any) -> Any:
+        status, headers, content = super().perform_request(*args, **more)
+        if content.startswith('{"error":'):
+            self._raise_error(_BAD_GATEWAY, content, headers.get("content-type"))
+        return status, headers, content
 
     def log_request_success(self, method: str, full_url: str, path: str, body: Any, *rest: Any, **more: Any) -> None:
         super().log_request_success(method, full_url, path, None if _private(path) else body, *rest, **more)

@@ -10,6 +10,8 @@ from typing import Self
 
 from opensearchpy import OpenSearch, OpenSearchException, TransportError
 
+from neuralshelf.errors import NeuralshelfError
+
 QUIET_PROBES = 5
 READING = 5
 SUFFERING = 1.5
@@ -75,7 +77,7 @@ class SearchWatch:
         self._own += 1
         try:
             self._ask()
-        except OpenSearchException:
+        except (OpenSearchException, NeuralshelfError):
             return None
         return time.monotonic() - start
 

@@ -22,7 +22,8 @@ class Sample:
 
 
 class Encoder(Protocol):
-    """A model in memory. `encode` is called by one thread at a time and may use more inside."""
+    """A model in memory. `encode` is called by two threads at most, one with texts and one with pictures (with or
+    without texts), and may use more inside."""
 
     @property
     def name(self) -> str: ...

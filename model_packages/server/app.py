@@ -105,7 +105,11 @@ class Runtime:
         self._counters = Counters()
         self._memory = BodyMemory(limits.max_buffered)
         encoders = {id(endpoint.encoder): endpoint.encoder for endpoint in endpoints.values()}
-        self._batchers = {key: Batcher(encoder, limits, self._counters) for key, encoder in encoders.items()}
+        self._batchers = {
+            (key, pictured): Batcher(encoder, limits, self._counters)
+            for key, encoder in encoders.items()
+            for pictured in (False, True)
+        }
         self._readers: ThreadPoolExecutor | None = None
         self._decoders: ThreadPoolExecutor | None = None
 
@@ -211,7 +215,8 @@ class Runtime:
             images=sum(sample.image is not None for sample in work.samples),
             texts=sum(sample.text is not None for sample in work.samples),
         )
-        batcher = self._batchers[id(endpoint.encoder)]
+        pictured = any(sample.image is not None for sample in work.samples)
+        batcher = self._batchers[id(endpoint.encoder), pictured]
         rows = await batcher.encode(work.samples, work.dimension, deadline)
         return work, endpoint.contract.answer(work, rows), time.monotonic() - start
 

@@ -1,9 +1,9 @@
 """Dynamic batching: samples of different requests go through the model together, each answered on its own.
 
-One thread a model. An idle model starts on the first sample at once; while it works, samples gather, and the next
-batch takes those of one kind: one dimension, texts or pictures, texts first. Only when the batch before held several
-does the thread wait a moment (`max_wait`) for the same number to return, so that clients in a closed loop don't fall
-into batches of 15 and 1.
+One thread for a model's texts and one for its pictures, so that a search never waits for the pictures of an ingest. An
+idle model starts on the first sample at once; while it works, samples gather, and the next batch takes those of one
+dimension. Only when the batch before held several does the thread wait a moment (`max_wait`) for the same number to
+return, so that clients in a closed loop don't fall into batches of 15 and 1.
 """
 
 import asyncio
@@ -14,7 +14,6 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,19 +26,12 @@ from neuralshelf.model_packages.server.refusals import DeadlinePassed, ModelFail
 _log = logging.getLogger(__name__)
 
 
-class _Kind(NamedTuple):
-    """What samples of one batch have in common."""
-
-    dimension: int
-    picture: bool
-
-
 @dataclass(eq=False)
 class _Entry:
     """One sample on its way. `answer` is set on its own event loop only."""
 
     sample: Sample
-    kind: _Kind
+    dimension: int
     loop: asyncio.AbstractEventLoop
     answer: asyncio.Future[NDArray[np.float32]]
 
@@ -57,7 +49,7 @@ class _Entry:
 
 
 class Batcher:
-    """Feeds one encoder. `start` before the first sample, `stop` after the last."""
+    """Feeds one encoder from one thread. `start` before the first sample, `stop` after the last."""
 
     def __init__(self, encoder: Encoder, limits: Limits, counters: Counters) -> None:
         self.encoder = encoder
@@ -67,7 +59,6 @@ class Batcher:
         self._queue: deque[_Entry] = deque()
         self._running = False
         self._last_batch = 0
-        self._last_kind = _Kind(0, picture=True)
         self._thread: threading.Thread | None = None
 
     @property
@@ -106,10 +97,7 @@ class Batcher:
             ModelFailed: the model raised on one of them, or gave no finite vector.
         """
         loop = asyncio.get_running_loop()
-        kinds = [_Kind(dimension, sample.image is not None) for sample in samples]
-        entries = [
-            _Entry(sample, kind, loop, loop.create_future()) for sample, kind in zip(samples, kinds, strict=True)
-        ]
+        entries = [_Entry(sample, dimension, loop, loop.create_future()) for sample in samples]
         self._enqueue(entries)
         try:
             async with asyncio.timeout_at(deadline):
@@ -155,23 +143,15 @@ class Batcher:
                 if not arrived:
                     self._last_batch = 0
             self._gather()
-            kind = self._next_kind()
+            dimension = self._queue[0].dimension
             batch: list[_Entry] = []
             left: deque[_Entry] = deque()
             for entry in self._queue:
-                fits = len(batch) < self._limits.max_batch and entry.kind == kind
+                fits = len(batch) < self._limits.max_batch and entry.dimension == dimension
                 (batch if fits else left).append(entry)
             self._queue = left
             self._last_batch = len(batch)
-            self._last_kind = kind
             return batch
-
-    def _next_kind(self) -> _Kind:
-        """Texts first, as a search must not wait for all pictures of a bulk; but not twice while pictures wait."""
-        first = self._queue[0].kind
-        if self._last_kind.picture or not any(entry.kind.picture for entry in self._queue):
-            return next((entry.kind for entry in self._queue if not entry.kind.picture), first)
-        return next(entry.kind for entry in self._queue if entry.kind.picture)
 
     def _gather(self) -> None:
         """Under load, let the clients of the batch before come back. The lock is held, but for the waiting."""
@@ -181,7 +161,7 @@ class Batcher:
             self._wake.wait(left)
 
     def _encode(self, batch: Sequence[_Entry]) -> None:
-        dimension = batch[0].kind.dimension
+        dimension = batch[0].dimension
         try:
             rows = self.encoder.encode([entry.sample for entry in batch], dimension)
             if rows.shape != (len(batch), dimension):

@@ -209,6 +209,38 @@ def deadletters(
     run("deadletters", what, *words, *([subject] if subject else []), environment=environment)
 
 
+@task
+def coverage(
+    c: Context,
+    catalogue: str = "",
+    pictures: str = "",
+    deep: str = "",
+    ids: str = "",
+    json: bool = False,
+    environment: str = "local",
+) -> None:
+    """Which documents lack a vector, or have one of another text, picture or model."""
+    given = {"catalogue": catalogue, "pictures": pictures, "deep": deep, "ids": ids}
+    words = [word for name, value in given.items() if value for word in (f"--{name}", value)]
+    run("coverage", *words, *flags(json=json), environment=environment)
+
+
+@task
+def repair(
+    c: Context,
+    catalogue: str = "",
+    pictures: str = "",
+    ids: str = "",
+    dry_run: bool = False,
+    json: bool = False,
+    environment: str = "local",
+) -> None:
+    """Make vectors again that coverage finds missing or wrong."""
+    given = {"catalogue": catalogue, "pictures": pictures, "ids": ids}
+    words = [word for name, value in given.items() if value for word in (f"--{name}", value)]
+    run("repair", *words, *flags(dry_run=dry_run, json=json), environment=environment)
+
+
 @task(positional=["text"])
 def search(
     c: Context, text: str, image: str = "", size: int = 10, json: bool = False, environment: str = "local"
@@ -254,6 +286,6 @@ def check(c: Context) -> None:
 namespace = Collection(
     *(demo, up, down, status),
     *(plan, apply, drift, destroy, unlock, migrate, verify, doctor, rotate, roles),
-    *(ingest, embed, backfill, deadletters, search, evaluate),
+    *(ingest, embed, backfill, deadletters, coverage, repair, search, evaluate),
     *(test, bench, check),
 )

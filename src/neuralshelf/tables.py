@@ -11,8 +11,10 @@ from neuralshelf.provision.plan import Action, Change, Plan
 from neuralshelf.search import Hit
 
 if TYPE_CHECKING:
+    from neuralshelf.ingestion.coverage import Coverage
     from neuralshelf.ingestion.ingest import Report
     from neuralshelf.ingestion.letter import Letter
+    from neuralshelf.ingestion.repair import Repaired
     from neuralshelf.provision.doctor import Diagnosis
     from neuralshelf.provision.verify import Verification
 
@@ -69,6 +71,33 @@ def ingest_text(report: "Report", *, dry_run: bool = False) -> str:
     lines += [f"note: {_shown(note, 200)} ({number})" for note, number in report.notes.items()]
     if report.dead_letters and not dry_run:
         lines.append("next: neuralshelf deadletters list; mend the catalogue, then ingest or deadletters replay")
+    return "\n".join(lines)
+
+
+def coverage_text(found: "Coverage") -> str:
+    """How many documents are in which state, examples of what is wrong, and the next step."""
+    groups = [*found.vectors.items(), ("catalogue", found.catalogue), ("deep", found.deep)]
+    lines = [f"{found.index}: {found.documents} documents"]
+    for name, tally in groups:
+        for what, count in sorted(tally.counts.items()) if tally else ():
+            some = tally.examples.get(what, []) if tally else []
+            shown = _shown(", ".join(some[:5]), 120) + (", …" if count > 5 else "")
+            lines.append(f"  {name}: {count} {what.replace('_', ' ')}{f': {shown}' if some else ''}")
+    if found.problems:
+        lines.append("next: neuralshelf repair, with --catalogue FILE for vectors of pictures")
+    return "\n".join(lines)
+
+
+def repair_text(done: "Repaired", *, dry_run: bool = False) -> str:
+    """What was mended, and what was not, with causes and next steps."""
+    verb = "would be made again" if dry_run else "made again"
+    mended = ", ".join(f"{count} of {name}" for name, count in done.mended.items())
+    lines = [f"{done.index}: vectors {verb}: {mended or 'none'}"]
+    if done.indexed:
+        lines.append(f"  {done.indexed} documents of the catalogue {'would be ' * dry_run}indexed that were absent")
+    if done.left:
+        lines.append(f"  {done.left} can't be mended:")
+    lines += [_shown(f"    {each.id}: {each.what}: {each.cause}; next: {each.next}", 240) for each in done.examples[:5]]
     return "\n".join(lines)
 
 

@@ -107,7 +107,7 @@ def backfill_catalogue(
             client = stack.client(deployment)
             say(f"making some of the vectors again online, to compare them (--seed {seed})")
             filler = Filler(preparer_of(deployment, catalogue), store, index, deployment.generation)
-            compared = confirm_given(client, matching.samples, filler, config.connectors, _models(client, deployment))
+            compared = confirm_given(client, matching.samples, filler, config.connectors, models_of(client, deployment))
             faults = store.nobodys()
             DeadLetters.of(client, deployment).put(
                 Letter(None, fault.code, fault.cause, source=fault.file, line=fault.line) for fault in faults
@@ -152,7 +152,7 @@ def embed_catalogue(stack: Stack, deployment: Deployment, path: Path, out: Path,
         return embedder.run(catalogue.rows(), out, lambda row: bar.update(row - bar.n))
 
 
-def _models(client: OpenSearch, deployment: Deployment) -> dict[str, str]:
+def models_of(client: OpenSearch, deployment: Deployment) -> dict[str, str]:
     """Connector -> id of its model that embeds documents."""
     found = OBJECTS[Kind.MODEL].read(client, Scope(deployment.prefix, {}))
     ids = {live.address: live.id for live in sorted(found, key=lambda live: live.created)}

@@ -40,12 +40,15 @@ def apply_plan(made: Provisioner, plan: Plan, *, adopt: bool = False, exactly: b
     say(f"{counted} objects, {len(plan.writes)} written, all models answer")
 
 
+_PATIENCE_SECONDS = 10.0
+
+
 def confirm_models(client: OpenSearch, deployment: Deployment) -> None:
     """Vectors of another model must not get into the index; a login that may not look at models goes on unchecked."""
     from neuralshelf.provision.guard import confirm  # numpy: a plan does without
 
     try:
-        confirm(client, deployment, roles=("ingest",))
+        confirm(client, deployment, roles=("ingest",), patience=_PATIENCE_SECONDS)
     except AuthorizationException:
         say("this login may not read models, so their vector space was not checked: neuralshelf verify does that")
 

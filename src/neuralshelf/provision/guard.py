@@ -1,5 +1,6 @@
 """Two vector spaces never meet in one index: what is to write to it or search it is asked first."""
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,16 +18,32 @@ from neuralshelf.provision.objects.index import documents
 from neuralshelf.provision.spaces import SAME, Space, agreement, decode, encode, measure
 from neuralshelf.resource import Kind, Resource
 
+_PAUSE_SECONDS = 0.3
 
-def confirm(client: OpenSearch, deployment: Deployment, roles: tuple[Role, ...] = ROLES) -> None:
+
+def confirm(
+    client: OpenSearch, deployment: Deployment, roles: tuple[Role, ...] = ROLES, *, patience: float = 0.0
+) -> None:
     """Ask the deployed models for the known inputs, and hold the answers against the vectors in the index.
+
+    Args:
+        patience: seconds in which a model that fails is asked again: a busy one is not one that is away.
 
     Raises:
         ProvisionError: a model is missing, does not answer, or answers in another space than the index's.
     """
     models = OBJECTS[Kind.MODEL].read(client, Scope(deployment.prefix, {}))
     ids = {live.address: live.id for live in sorted(models, key=lambda live: live.created)}
-    VectorGuard(client, deployment).confirm(ids, roles)
+    guard = VectorGuard(client, deployment)  # remembers the models that have answered
+    end = time.monotonic() + patience
+    while True:
+        try:
+            guard.confirm(ids, roles)
+            return
+        except ProvisionError:
+            if time.monotonic() > end:
+                raise
+        time.sleep(_PAUSE_SECONDS)
 
 
 @dataclass

@@ -163,6 +163,11 @@ class Opensearch:
         found = self._stats(name, "merge")["merges"]
         return {"count": found["total"], "seconds": found["total_time_in_millis"] / 1000, "docs": found["total_docs"]}
 
+    def cpu(self) -> float:
+        """Seconds of processor time that the engine has used so far."""
+        process = next(iter(self.client.nodes.stats(metric="process")["nodes"].values()))["process"]
+        return float(process["cpu"]["total_in_millis"]) / 1000
+
     def look(self) -> dict[str, int]:
         """Memory of the JVM by kind, and its heap: in use now (with garbage) and in old generation after collection."""
         heap = next(iter(self.client.nodes.stats(metric="jvm")["nodes"].values()))["jvm"]["mem"]

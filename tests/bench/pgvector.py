@@ -48,6 +48,7 @@ def measure(postgres: Postgres, cell: Cell) -> dict[str, Any]:
     queries = cloud.queries()
     truth = exact(cloud, size, queries)
     table = table_name(cell)
+    quiet = postgres.memory()
     seconds = {}
     with postgres.connect() as connection, postgres.watch() as building:
         seconds["load"] = _seconds(lambda: postgres.copy(table, storage, cloud, size))
@@ -67,7 +68,7 @@ def measure(postgres: Postgres, cell: Cell) -> dict[str, Any]:
                 break
     return {
         "version": postgres.version, "settings": dict(SETTINGS), "seconds": seconds,
-        "memory": {"building": building.peaks, "searching": searching.peaks},
+        "memory": {"quiet": quiet, "building": building.peaks, "searching": searching.peaks},
         "merged": {"disk": row[0], "table": row[1], "index": row[2], "searches": found},
     }  # fmt: skip
 

@@ -140,9 +140,13 @@ class Postgres:
         dumper = type(f"{storage.title()}Dumper", (Dumper,), members)
         connection.adapters.register_dumper(_Vector, dumper)
 
+    def memory(self) -> dict[str, int]:
+        """Of all its processes; pages of shared_buffers count once."""
+        return memory(_family(self._child.pid))
+
     def watch(self) -> Watch:
-        """Peaks of the memory of all its processes; pages of shared_buffers count once."""
-        return Watch(lambda: memory(_family(self._child.pid)))
+        """Peaks of `memory`."""
+        return Watch(self.memory)
 
     def _await(self, log: Path) -> None:
         deadline = time.monotonic() + 60

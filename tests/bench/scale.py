@@ -53,26 +53,35 @@ def measure(engine: Opensearch, cell: Cell) -> dict[str, Any]:
     queries = cloud.queries()
     truth = exact(cloud, size, queries)
     engine.create(name, storage, dimension)
-    quiet = engine.look()
+    quiet, began = engine.look(), engine.cpu()
     bar = tqdm(total=size, unit="vec", desc=name, file=sys.stderr, disable=not sys.stderr.isatty())
     with engine.watch() as building:
         with bar:
             fill = engine.fill(name, cloud, size, quantise, bar.update)
         refresh = _seconds(lambda: engine.client.indices.refresh(index=name, request_timeout=3600))
         settle = _seconds(lambda: engine.settle(name))
+    cpu = {"load": engine.cpu() - began}
     loaded = {**engine.size(name), "merges": engine.merges(name)}
     loaded["searches"] = sweep(engine, name, queries, quantise, truth)
+    began = engine.cpu()
     with engine.watch() as merging:
         merge = _seconds(lambda: engine.force_merge(name))
+    cpu["merge"] = engine.cpu() - began
     merged = {**engine.size(name), "merges": engine.merges(name)}
     with engine.watch() as searching:
         merged["searches"] = sweep(engine, name, queries, quantise, truth)
     seconds = {"load": fill.load, "refresh": refresh, "settle": settle, "merge": merge, "client_cpu": fill.client_cpu}
     memory = {"quiet": quiet, "building": building.peaks, "merging": merging.peaks, "searching": searching.peaks}
     return {
-        "version": engine.version, "seconds": seconds, "rate": fill.rate, "sent": fill.sent_bytes, "memory": memory,
-        "loaded": loaded, "merged": merged,
-    }  # fmt: skip
+        "version": engine.version,
+        "seconds": seconds,
+        "cpu": cpu,
+        "rate": fill.rate,
+        "sent": fill.sent_bytes,
+        "memory": memory,
+        "loaded": loaded,
+        "merged": merged,
+    }
 
 
 def sweep(

@@ -187,11 +187,11 @@ def backfill(
     run("backfill", file, *vectors, *words, environment=environment)
 
 
-@task(positional=["what", "subject"])
+@task(positional=["what"])
 def deadletters(
     c: Context,
-    what: str = "list",
-    subject: str = "",
+    what: str,
+    of: str = "",
     code: str = "",
     id: str = "",
     size: str = "",
@@ -202,11 +202,11 @@ def deadletters(
     json: bool = False,
     environment: str = "local",
 ) -> None:
-    """What could not be indexed and why: list, show ID, replay [FILE], drop."""
+    """What could not be indexed and why: list, show --of ID, replay [--of FILE], drop."""
     given = {"code": code, "id": id, "size": size, "pictures": pictures}
     words = [word for name, value in given.items() if value for word in (f"--{name}", value)]
     words += flags(all=all, yes=yes, dry_run=dry_run, json=json)
-    run("deadletters", what, *words, *([subject] if subject else []), environment=environment)
+    run("deadletters", what, *words, *(["--", of] if of else []), environment=environment)
 
 
 @task

@@ -122,6 +122,8 @@ def applied(engine: Engine, client: OpenSearch, faulty: tuple[Any, FaultyServer]
         wire_to(engine.url) as wire,
         project_in_a_folder(client, wire, server, CONFIG) as project,
     ):
+        project.environment["cluster"]["url"] = engine.url
+        project.write()
         with project.provisioner() as made:
             made.apply(made.plan(), show=lambda changed: None)
         yield Shop(project, client, models)

@@ -124,4 +124,7 @@ MIXED: Mapping[str, Fault] = {
 }
 """For lists of texts only."""
 
-FAULTS: Mapping[str, Fault] = {**THROTTLING, **FAILING, **REFUSING, **BREAKING, **GARBAGE, **MIXED}
+LATE = "late"
+"""No fault: an answer that takes as long as a real model's, so that there is time to kill somebody."""
+
+FAULTS: Mapping[str, Fault] = {LATE: later(0.1), **THROTTLING, **FAILING, **REFUSING, **BREAKING, **GARBAGE, **MIXED}

@@ -15,6 +15,7 @@ from PIL import Image
 
 from neuralshelf.model_packages.encoder import Sample
 from tests.engine.fixtures import ToyEncoder
+from tests.engine.provision.deployment import Project
 from tests.faults.conftest import CONFIG
 
 MARKER = "arsenic"
@@ -113,3 +114,21 @@ def _same(vectors: Mapping[str, Any], expected: Mapping[str, NDArray[np.float32]
     return vectors.keys() == expected.keys() and all(
         len(vectors[name]) == len(row) and np.allclose(vectors[name], row, atol=1e-5) for name, row in expected.items()
     )
+
+
+def ingest(project: Project, path: Path, *words: str, runs: int = 20) -> tuple[dict[str, Any], int]:
+    """Ingest a catalogue, again after each run that stopped because models or cluster were away.
+
+    Returns:
+        the last run's report, and how many runs it took.
+    """
+    for run in range(1, runs + 1):
+        process = project.start("ingest", str(path), "--json", *words)
+        out, err = process.communicate(timeout=3600)
+        assert "Traceback" not in err, err
+        assert process.returncode in (0, 1, 3), err
+        if process.returncode != 1:
+            report: dict[str, Any] = json.loads(out)
+            return report, run
+        print(err.strip().splitlines()[-1])
+    raise AssertionError(f"stopped {runs} times")

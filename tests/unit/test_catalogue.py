@@ -10,14 +10,19 @@ from neuralshelf.errors import InputError
 from neuralshelf.ingestion.admission import Refused
 from neuralshelf.ingestion.catalogue import BadLine, Catalogue, Product
 from neuralshelf.ingestion.pictures import PictureFile
+from neuralshelf.pipelines.spec import IndexSpec, VectorSpec
 
-FIELDS = {"title": "text", "price": "float", "stock": "integer", "new": "boolean", "image_path": "keyword"}
+INDEX = IndexSpec(
+    name="products",
+    fields={"title": "text", "price": "float", "stock": "integer", "new": "boolean", "image_path": "keyword"},
+    vectors={"image_vector": VectorSpec(connector="picture", image="image")},
+)
 
 
 def read(folder: Path, *lines: Any) -> list[Product | BadLine]:
     path = folder / "catalogue.jsonl"
     path.write_bytes(b"\n".join(line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines))
-    return list(Catalogue(path, FIELDS))
+    return list(Catalogue(path, INDEX).rows())
 
 
 def test_a_product_keeps_its_known_fields_and_finds_its_picture_beside_the_catalogue(tmp_path: Path) -> None:
@@ -29,7 +34,7 @@ def test_a_product_keeps_its_known_fields_and_finds_its_picture_beside_the_catal
 def test_empty_lines_don_t_count_and_line_numbers_stay_those_of_the_file(tmp_path: Path) -> None:
     rows = read(tmp_path, b"", {"id": "a"}, b"  ", {"id": "b"})
     assert [row.line for row in rows] == [2, 4]
-    assert len(Catalogue(tmp_path / "catalogue.jsonl", FIELDS)) == 2
+    assert Catalogue(tmp_path / "catalogue.jsonl", INDEX).count() == 2
 
 
 @pytest.mark.parametrize(
@@ -82,4 +87,4 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
 
 def test_a_missing_catalogue_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere\.jsonl does not exist; next:"):
-        Catalogue(tmp_path / "nowhere.jsonl", FIELDS)
+        Catalogue(tmp_path / "nowhere.jsonl", INDEX)

@@ -16,13 +16,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from neuralshelf.errors import InputError, MissingDependencyError
-from neuralshelf.ingestion import lines
 from neuralshelf.ingestion.catalogue import BadLine, Catalogue, Product
 from neuralshelf.ingestion.formats import FormatName
+from neuralshelf.ingestion.lines import MAX_LINE_BYTES
 from neuralshelf.pipelines.spec import IndexSpec, VectorSpec
 
 INDEX = IndexSpec(
@@ -359,12 +359,14 @@ JSON_LINES = st.lists(
 
 
 @given(rows=JSON_LINES)
+@example(rows=[b"\xef\xbb\xbf"])
 def test_any_json_lines_are_products_or_bad_lines(tmp_path_factory: pytest.TempPathFactory, rows: list[bytes]) -> None:
     path = tmp_path_factory.getbasetemp() / "any.jsonl"
     path.write_bytes(b"\n".join(rows))
     if path.read_bytes()[:2] in (b"\xff\xfe", b"\xfe\xff", b"\x1f\x8b"):
         return
-    assert check_any(path) == [number for number, line in enumerate(path.read_bytes().split(b"\n"), 1) if line.strip()]
+    lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    assert check_any(path) == [number for number, line in enumerate(lines, 1) if line.strip()]
 
 
 @given(data=st.binary(max_size=200), header=st.sampled_from([b"", b"id,title,price,image\n", b"id;stock;new\n"]))
@@ -427,7 +429,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 
 def test_the_limit_of_a_line_is_the_limit(tmp_path: Path) -> None:
     start, end = b'{"id":"a","title":"', b'"}'
-    fits = start + b"x" * (lines.MAX_LINE_BYTES - len(start + end)) + end
+    fits = start + b"x" * (MAX_LINE_BYTES - len(start + end)) + end
     first, second = read(tmp_path / "c.jsonl", fits + b"\n" + fits.replace(b'"a"', b'"b"') + b"\n")
     assert isinstance(first, Product)
     assert isinstance(second, Product)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from neuralshelf.ingestion.formats import FormatName, open_format
-from neuralshelf.ingestion.pictures import Folder, Picture, PictureFile, Pictures
+from neuralshelf.ingestion.pictures import Folder, Picture, Pictures
 from neuralshelf.ingestion.seen import Seen
 from neuralshelf.ingestion.values import checked, parsed, unicode
 from neuralshelf.pipelines.spec import IndexSpec
@@ -36,12 +36,6 @@ class Product:
     fields: Mapping[str, Any]
     pictures: tuple[Picture, ...]
 
-    @property
-    def picture(self) -> Path | None:
-        """Path of its first picture, when that is a file."""
-        first = self.pictures[0] if self.pictures else None
-        return first.path if isinstance(first, PictureFile) else None
-
 
 @dataclass(frozen=True)
 class BadLine:
@@ -65,13 +59,14 @@ class Catalogue:
     """Reads a catalogue lazily: memory does not grow with the file. It can be read several times, one after another.
 
     Attributes:
+        folder: the pictures' folder; the catalogue's when they are in no folder.
         ignored: columns of which the index has no field -> rows that had a value there, as far as they are read.
     """
 
     def __init__(
         self,
         path: Path,
-        index: IndexSpec | Mapping[str, str],
+        index: IndexSpec,
         *,
         pictures: Pictures | None = None,
         format: FormatName | None = None,
@@ -88,24 +83,19 @@ class Catalogue:
             InputError: there is no such file, or it can't be read as that format.
             MissingDependencyError: Parquet without the extra `parquet`.
         """
-        self._fields: Mapping[str, str] = index.fields if isinstance(index, IndexSpec) else index
-        self._pictured = not isinstance(index, IndexSpec) or bool(index.images)
-        self._several = isinstance(index, IndexSpec) and index.product is not None
+        self._fields: Mapping[str, str] = index.fields
+        self._pictured = bool(index.images)
+        self._several = index.product is not None
         own = {"id": "id"} | ({"image": "text", "images": "images"} if self._pictured else {})
         self._format = open_format(path, {**self._fields, **own}, name=format, delimiter=delimiter)
         self.path = path
-        self.folder = path.resolve().parent
-        self.pictures = pictures or Folder(self.folder)
+        self.pictures = pictures or Folder(path.resolve().parent)
+        self.folder = self.pictures.path if isinstance(self.pictures, Folder) else path.resolve().parent
         self.ignored: Counter[str] = Counter()
 
     def count(self) -> int:
         """Rows that `rows` gives, bad ones included. Reads the file once, except Parquet, which says so itself."""
         return self._format.count()
-
-    __len__ = count
-
-    def __iter__(self) -> Iterator[Product | BadLine]:
-        return self.rows()
 
     def rows(self, start: int = 1) -> Iterator[Product | BadLine]:
         """Every row whose number is `start` or more, as a product or with the reason why it is none.

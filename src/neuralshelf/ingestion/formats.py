@@ -105,7 +105,7 @@ def _numbered(lines: Lines) -> Iterator[tuple[int, bytes | str]]:
         except TooLong as fault:
             yield lines.number, str(fault)
             continue
-        if not line.isspace():
+        if line.strip():
             yield lines.number, line
 
 

@@ -12,6 +12,8 @@ from neuralshelf.ingestion.admission import Refused
 
 _ADDRESS = re.compile(r"^(//|(https?|ftp|file|data|s3|gs|javascript):)|://", re.IGNORECASE)
 
+_NO_NAME = re.compile("[\0\ud800-\udfff]")
+
 
 class Picture(Protocol):
     """One picture, not read yet. Several threads may read different ones, or the same, at once."""
@@ -52,7 +54,7 @@ def plain_name(name: str) -> str:
     shown = ascii(name[:80])
     if _ADDRESS.search(name):
         raise ValueError(f"picture {shown} is an address; only files of the pictures' source are read")
-    if "\0" in name or any("\ud800" <= char <= "\udfff" for char in name):
+    if _NO_NAME.search(name):
         raise ValueError(f"picture {shown} holds a NUL character or a lone surrogate")
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or ".." in parts:
@@ -86,11 +88,6 @@ class PictureFile:
     folder: Path
     name: str
 
-    @property
-    def path(self) -> Path:
-        """Where it should be; links are not looked at."""
-        return self.folder / self.name
-
     def read(self, limit: int) -> bytes:
         """See `Picture`."""
         try:
@@ -109,7 +106,7 @@ class PictureFile:
 
     def _open(self) -> int:
         """Open part by part without following links, so that nothing exchanged meanwhile leads out of the folder."""
-        path = Path(os.path.realpath(self.path))  # Path.resolve() raises on a loop of links
+        path = Path(os.path.realpath(self.folder / self.name))  # Path.resolve() raises on a loop of links
         if not path.is_relative_to(self.folder):
             raise Refused("Unreadable", f"{self.name}: a link that leads out of the pictures' folder")
         *folders, last = path.relative_to(self.folder).parts or (".",)

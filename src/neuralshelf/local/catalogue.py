@@ -6,8 +6,9 @@ from pathlib import Path
 
 from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ConfigError, InputError
-from neuralshelf.ingestion.admission import Refused, admit_file
+from neuralshelf.ingestion.admission import DEFAULT_LIMITS, Admitted, Refused, admit, admit_file
 from neuralshelf.ingestion.catalogue import Catalogue, Product
+from neuralshelf.ingestion.documents import documents
 from neuralshelf.local.stack import Stack
 from neuralshelf.pipelines.spec import IndexSpec
 from neuralshelf.provision.migration.pictures import no_pictures
@@ -22,13 +23,16 @@ def pictures_of(path: Path | None, index: IndexSpec) -> Callable[[str], str | No
     """
     if path is None:
         return no_pictures
-    rows = (row for row in Catalogue(path, index.fields) if isinstance(row, Product))
-    files = {row.id: row.picture for row in rows if row.picture is not None}
+    rows = (row for row in Catalogue(path, index).rows() if isinstance(row, Product))
+    found = {made.id: made.picture for row in rows for made in documents(row, index)}
 
     def find(identity: str) -> str | None:
+        picture = found.get(identity)
+        if picture is None:
+            return None
         try:
-            return picture(files[identity])
-        except (KeyError, InputError):
+            return _encoded(admit(picture.read(DEFAULT_LIMITS.max_bytes), DEFAULT_LIMITS, picture.name))
+        except Refused:
             return None
 
     return find
@@ -41,9 +45,13 @@ def picture(path: Path) -> str:
         InputError: it can't be taken.
     """
     try:
-        return base64.b64encode(admit_file(path).data).decode("ascii")
+        return _encoded(admit_file(path))
     except Refused as fault:
         raise InputError(f"picture {path}: {fault}", hint="mend or leave out that picture") from None
+
+
+def _encoded(picture: Admitted) -> str:
+    return base64.b64encode(picture.data).decode("ascii")
 
 
 def evaluate_deployment(

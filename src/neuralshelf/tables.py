@@ -11,8 +11,8 @@ from neuralshelf.provision.plan import Action, Change, Plan
 from neuralshelf.search import Hit
 
 if TYPE_CHECKING:
+    from neuralshelf.ingestion.account import Report
     from neuralshelf.ingestion.coverage import Coverage
-    from neuralshelf.ingestion.ingest import Report
     from neuralshelf.ingestion.letter import Letter
     from neuralshelf.ingestion.repair import Repaired
     from neuralshelf.provision.doctor import Diagnosis

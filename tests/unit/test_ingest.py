@@ -14,10 +14,11 @@ import pytest
 from neuralshelf.bulk import MAX_ATTEMPTS, Failure
 from neuralshelf.errors import EngineError, NeuralshelfError, ProvisionError
 from neuralshelf.ingestion import ingest as module
+from neuralshelf.ingestion.account import Report
 from neuralshelf.ingestion.admission import Refused
 from neuralshelf.ingestion.catalogue import BadLine, Product
 from neuralshelf.ingestion.checkpoint import Checkpoint, Progress
-from neuralshelf.ingestion.ingest import Ingest, Report
+from neuralshelf.ingestion.ingest import Ingest
 from neuralshelf.ingestion.letter import Letter
 from neuralshelf.ingestion.sender import Item, Sent
 from neuralshelf.pipelines.spec import IndexSpec

@@ -9,21 +9,20 @@ import itertools
 import os
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from tqdm import tqdm
 
 from neuralshelf.bulk import MAX_ATTEMPTS, Failure, pause
 from neuralshelf.errors import EngineError, NeuralshelfError, ServerError
+from neuralshelf.ingestion.account import Account, Report
 from neuralshelf.ingestion.catalogue import BadLine, Product
-from neuralshelf.ingestion.checkpoint import Checkpoint, Frontier, Progress
-from neuralshelf.ingestion.deadletters import DeadLetters, Letter
+from neuralshelf.ingestion.checkpoint import Checkpoint, Progress
+from neuralshelf.ingestion.deadletters import DeadLetters
 from neuralshelf.ingestion.documents import documents
-from neuralshelf.ingestion.letter import clean
 from neuralshelf.ingestion.searches import SearchWatch
 from neuralshelf.ingestion.sender import Item, Sender, Sent
 from neuralshelf.ingestion.tempo import MOST_WRITERS, Tempo
@@ -36,37 +35,6 @@ MOST_WAITING = 2000
 """Documents that wait to be sent again; with more, no new ones are read."""
 
 INTERRUPTED = 130
-
-_LETTERS = 200
-_EXAMPLES = 3
-
-
-@dataclass(frozen=True)
-class Report:
-    """What an ingest did. Counts are of the whole catalogue, an interrupted run before this one included.
-
-    Attributes:
-        rows: of the catalogue.
-        documents: `indexed` + `dead_letters`, always; more than rows when products have several pictures.
-        codes: cause class -> letters of this run.
-        examples: some causes, a line each.
-        notes: what was done to documents that were sent, or left out -> how many, in this run.
-        resumed_after: row after which this run began; 0 for the beginning.
-    """
-
-    rows: int
-    documents: int
-    indexed: int
-    dead_letters: int
-    codes: dict[str, int] = field(default_factory=dict)
-    examples: list[str] = field(default_factory=list)
-    notes: dict[str, int] = field(default_factory=dict)
-    resumed_after: int = 0
-    seconds: float = 0.0
-
-    def as_dict(self) -> dict[str, Any]:
-        """For `--json`."""
-        return asdict(self)
 
 
 @dataclass
@@ -96,13 +64,10 @@ class Ingest:
     say: Callable[[str], None] = lambda line: None
 
     def __post_init__(self) -> None:
-        self._frontier = Frontier(self.start)
+        self._account = Account(self.source, self.letters, self.start)
         self._waiting: list[tuple[float, int, Item]] = []  # heap by the time from which it may be sent again
         self._number = itertools.count()
         self._under_way: set[Future[Sent]] = set()
-        self._unsent: list[tuple[Letter, int]] = []  # letters to be written, with their rows
-        self._codes: Counter[str] = Counter()
-        self._examples: dict[str, list[str]] = {}
         self._last_success = time.monotonic()
         self._readings = 0
         self._disk_full = False
@@ -135,7 +100,7 @@ class Ingest:
                 while self._fill(fresh, writers) or self._waiting:
                     self._wait()
                     self._show(bar)
-                self._bury()
+                self._account.post()
                 self._show(bar)
             except NeuralshelfError as fault:
                 self._drain()
@@ -147,26 +112,16 @@ class Ingest:
                 self._save(force=True)
         if self.checkpoint is not None:
             self.checkpoint.remove()
-        settled = self._frontier.progress
-        return Report(
-            rows=total,
-            documents=settled.indexed + settled.dead_letters,
-            indexed=settled.indexed,
-            dead_letters=settled.dead_letters,
-            codes=dict(self._codes.most_common()),
-            examples=[line for lines in self._examples.values() for line in lines],
-            resumed_after=self.start.row,
-            seconds=round(time.monotonic() - began, 3),
-        )
+        return self._account.report(total, time.monotonic() - began)
 
     def _fresh(self, rows: Iterable[Product | BadLine]) -> Iterator[Item]:
         for row in rows:
             if isinstance(row, BadLine):
-                self._frontier.add(row.line, 1)
-                self._letter("BadLine", row.cause, line=row.line, identity=row.id)
+                self._account.open(row.line)
+                self._account.refused_row(row.line, row.id, row.cause)
                 continue
             made = documents(row, self.index)
-            self._frontier.add(row.line, len(made))
+            self._account.open(row.line, len(made))
             for document in made:
                 yield Item(document)
 
@@ -204,7 +159,7 @@ class Ingest:
         )
         for future in done:
             self._settle(future.result())
-        self._bury()
+        self._account.post()
         self._save()
         if self.searches is not None and self.searches.readings > self._readings:
             self._readings = self.searches.readings
@@ -216,18 +171,14 @@ class Ingest:
         for item in sent.items:
             document = item.document
             if (refused := sent.refused.get(document.id)) is not None:
-                self._letter(refused.code, str(refused), item=item)
+                self._account.letter(document, refused.code, str(refused), item.attempts)
             elif (failure := sent.failed.get(document.id)) is not None:
                 self._failed(item, failure, batch=len(sent.items))
             else:
                 indexed.append(document)
         if indexed:
             self._last_success = now
-            if self.letters is not None:
-                lines = {document.line for document in indexed}
-                self.letters.settled([document.id for document in indexed], source=self.source, lines=lines)
-            for document in indexed:
-                self._frontier.done(document.line, dead=False)
+            self._account.indexed(indexed)
         elif sent.failed and now - self._last_success > PATIENCE_SECONDS:
             self._ask(next(iter(sent.failed.values())))
         throttled = any(failure.throttled for failure in sent.failed.values())
@@ -251,7 +202,7 @@ class Ingest:
         else:
             if failure.may_pass and self._last_success < item.failed:
                 self._ask(failure)
-            self._letter(failure.code, failure.reason, item=item)
+            self._account.letter(item.document, failure.code, failure.reason, item.attempts)
 
     def _ask(self, failure: Failure) -> None:
         """Nothing gets in: that is no fault of documents when models or cluster are away."""
@@ -264,40 +215,8 @@ class Ingest:
         item.failed = time.monotonic()
         heapq.heappush(self._waiting, (item.failed + seconds, next(self._number), item))
 
-    def _letter(
-        self, code: str, cause: str, *, item: Item | None = None, line: int = 0, identity: str | None = None
-    ) -> None:
-        document = item.document if item else None
-        if document is not None:
-            line, identity = document.line, document.id
-        self._codes[code] += 1
-        examples = self._examples.setdefault(code, [])
-        if len(examples) < _EXAMPLES:
-            examples.append(f"row {line}{f' ({identity})' if identity else ''}: {code}: {clean(cause, 200)}")
-        letter = Letter(
-            document_id=identity,
-            code=code,
-            cause=cause,
-            attempts=item.attempts if item else 0,
-            source=self.source,
-            line=line,
-            document=dict(document.fields) if document else None,
-            pictures=(document.picture.name,) if document and document.picture else (),
-        )
-        self._unsent.append((letter, line))
-        if len(self._unsent) >= _LETTERS:
-            self._bury()
-
-    def _bury(self) -> None:
-        """Write letters; only then are their rows settled."""
-        if self._unsent and self.letters is not None:
-            self.letters.put([letter for letter, _ in self._unsent])
-        for _, line in self._unsent:
-            self._frontier.done(line, dead=True)
-        self._unsent.clear()
-
     def _save(self, *, force: bool = False) -> None:
-        if self.checkpoint is None or self.checkpoint.save(self._frontier.progress, force=force) or self._disk_full:
+        if self.checkpoint is None or self.checkpoint.save(self._account.settled, force=force) or self._disk_full:
             return
         self._disk_full = True
         self.say(f"the checkpoint {self.checkpoint.path} can't be written: after a stop, rows may be sent twice")
@@ -319,18 +238,16 @@ class Ingest:
                 continue
             sent = future.result()
             lost = sent.failed.keys() | sent.refused.keys()
-            for item in sent.items:
-                if item.document.id not in lost:
-                    self._frontier.done(item.document.line, dead=False)
+            self._account.indexed(item.document for item in sent.items if item.document.id not in lost)
 
     def _stopped(self, fault: NeuralshelfError) -> NeuralshelfError:
-        row = self._frontier.progress.row
+        row = self._account.settled.row
         again = f"then ingest again: it goes on after row {row}" if self.checkpoint else "then run it again"
         error = EngineError if isinstance(fault, EngineError) else ServerError
         return error(fault.message, hint=f"{fault.hint}; {again}")
 
     def _show(self, bar: "tqdm[Any]") -> None:
-        settled = self._frontier.progress
+        settled = self._account.settled
         bar.set_postfix(
             dead=settled.dead_letters, again=len(self._waiting), sending=f"{self.tempo.writers}x{self.tempo.bulk}"
         )

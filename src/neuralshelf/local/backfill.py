@@ -13,9 +13,9 @@ from tqdm import tqdm
 from neuralshelf.connectors.resources import model_address
 from neuralshelf.deployment import Deployment
 from neuralshelf.errors import InputError, ProvisionError
+from neuralshelf.ingestion.account import Report
 from neuralshelf.ingestion.backfill import Filler, complete, confirm_given, match
 from neuralshelf.ingestion.deadletters import DeadLetters, Letter
-from neuralshelf.ingestion.ingest import Report
 from neuralshelf.ingestion.transform import Tally, write_requests
 from neuralshelf.ingestion.vectors import VectorFiles
 from neuralshelf.ingestion.vectorstore import VectorStore

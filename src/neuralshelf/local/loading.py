@@ -10,13 +10,14 @@ from pathlib import Path
 from opensearchpy import AuthorizationException, OpenSearch
 
 from neuralshelf.deployment import Deployment
+from neuralshelf.ingestion.account import Report
 from neuralshelf.ingestion.admission import picture_limits
 from neuralshelf.ingestion.catalogue import BadLine, Catalogue, Product
 from neuralshelf.ingestion.checkpoint import Checkpoint, Progress
 from neuralshelf.ingestion.deadletters import DeadLetters
 from neuralshelf.ingestion.documents import Document, stale_views
 from neuralshelf.ingestion.formats import FormatName
-from neuralshelf.ingestion.ingest import Ingest, Report
+from neuralshelf.ingestion.ingest import Ingest
 from neuralshelf.ingestion.preparing import Preparer
 from neuralshelf.ingestion.searches import SearchWatch
 from neuralshelf.ingestion.sender import Prepare, Sender

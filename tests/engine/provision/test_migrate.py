@@ -15,8 +15,6 @@ from tests.engine.provision.traffic import assert_same, fill, traffic
 # OpenSearch says so at the first _update of an index with a pipeline.
 pytestmark = pytest.mark.filterwarnings("ignore:the index .* has a default ingest pipeline")
 
-NUMBER = 10_000
-
 TEXT = dict(FULL) | {
     "connectors": {"text": FULL["connectors"]["text"]},
     "index": {
@@ -43,13 +41,14 @@ def next_generation(project: Project, server: ServedModels, dimension: int | Non
 
 
 @pytest.mark.slow
-def test_10000_documents_move_to_another_dimension_and_back_under_load(
-    make_project: MakeProject, serve_models: ServeModels, client: OpenSearch
+@pytest.mark.parametrize("number", [2000, pytest.param(10_000, marks=pytest.mark.extended)])
+def test_documents_move_to_another_dimension_and_back_under_load(
+    make_project: MakeProject, serve_models: ServeModels, client: OpenSearch, number: int
 ) -> None:
     old, new = ToyEncoder(), ToyEncoder(default_dimension=256)
     project = make_project(TEXT, server=serve_models(text=old))
     apply(project)
-    documents = fill(client, project.name, NUMBER)
+    documents = fill(client, project.name, number)
     next_generation(project, serve_models(text=new), 256)
     with traffic(client, project.name, f"{project.name}-search", documents) as shop:
         time.sleep(1)

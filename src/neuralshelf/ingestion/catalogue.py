@@ -70,14 +70,12 @@ class Catalogue:
         *,
         pictures: Pictures | None = None,
         format: FormatName | None = None,
-        delimiter: str | None = None,
     ) -> None:
         """
         Args:
             index: its fields, whether it takes pictures, and whether a product may have several.
             pictures: where they are; default: the catalogue's folder.
             format: default: as the suffix says.
-            delimiter: of CSV; default: what the header has most of.
 
         Raises:
             InputError: there is no such file, or it can't be read as that format.
@@ -87,7 +85,7 @@ class Catalogue:
         self._pictured = bool(index.images)
         self._several = index.product is not None
         own = {"id": "id"} | ({"image": "text", "images": "images"} if self._pictured else {})
-        self._format = open_format(path, {**self._fields, **own}, name=format, delimiter=delimiter)
+        self._format = open_format(path, {**self._fields, **own}, name=format)
         self.path = path
         self.pictures = pictures or Folder(path.resolve().parent)
         self.folder = self.pictures.path if isinstance(self.pictures, Folder) else path.resolve().parent

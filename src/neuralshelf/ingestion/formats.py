@@ -35,14 +35,11 @@ class Format(Protocol):
         """Rows that `rows` gives."""
 
 
-def open_format(
-    path: Path, fields: Mapping[str, str], *, name: FormatName | None = None, delimiter: str | None = None
-) -> Format:
+def open_format(path: Path, fields: Mapping[str, str], *, name: FormatName | None = None) -> Format:
     """What reads `path`: as `name` says, else as its suffix does (`.gz` behind it is all right).
 
     Args:
         fields: columns that are wanted -> type; only Parquet looks at them.
-        delimiter: between the cells of CSV; default: a tab for TSV, else what the header has most of: `,` `;` or tab.
 
     Raises:
         InputError: it is none of them, or can't be read.
@@ -50,8 +47,6 @@ def open_format(
     if not path.is_file():
         raise InputError(f"catalogue {path} does not exist", hint="give the path of a .jsonl, .csv or .parquet file")
     kind = name or _SUFFIXES.get(path.name.lower().removesuffix(".gz").rpartition(".")[2])
-    if delimiter is not None and kind not in ("csv", "tsv"):
-        raise InputError(f"catalogue {path} is no CSV, so it has no delimiter", hint="leave out --delimiter")
     if kind == "jsonl":
         return JsonLines(path)
     if kind == "parquet":
@@ -60,7 +55,7 @@ def open_format(
         return Parquet(path, fields)
     if kind is None:
         raise InputError(f"catalogue {path} has no suffix that says what it is", hint=f"--format {'|'.join(FORMATS)}")
-    return Table(path, "\t" if kind == "tsv" and delimiter is None else delimiter)
+    return Table(path, "\t") if kind == "tsv" else Table(path)
 
 
 _SUFFIXES: Mapping[str, FormatName] = {

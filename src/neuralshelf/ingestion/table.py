@@ -18,17 +18,17 @@ class Table:
     text = True
     unread: Sequence[str] = ()
 
-    def __init__(self, path: Path, delimiter: str | None = None) -> None:
+    def __init__(self, path: Path, delimiters: str = ",;\t|") -> None:
         """
+        Args:
+            delimiters: what may stand between cells; it is the one that the header has most of.
+
         Raises:
-            InputError: no header, a header with a name twice, or no such delimiter.
+            InputError: no header, or one with a name twice.
         """
         self._path = path
-        self._delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter) if delimiter else None
-        if self._delimiter is not None and (len(self._delimiter) != 1 or self._delimiter in '"\r\n '):
-            raise InputError(f"{delimiter!a} can't be a delimiter", hint="give one character, such as ;")
         with opened(path) as lines:
-            self.header = self._header(lines)
+            self._delimiter, self.header = self._begin(lines, delimiters)
 
     def rows(self) -> Iterator[Row]:
         """See `Format`."""
@@ -48,7 +48,7 @@ class Table:
     def _records(self) -> Iterator[tuple[int, list[str] | str]]:
         with opened(self._path) as lines:
             source = _RecordLines(lines)
-            reader = csv.reader(source, delimiter=self._delimiter or ",", strict=True)
+            reader = csv.reader(source, delimiter=self._delimiter, strict=True)
             number = 0
             while True:
                 first = source.begin()
@@ -66,15 +66,13 @@ class Table:
                     cells = f"{what}; it goes from line {first} to {lines.number}: is a closing quote missing?"
                 yield number, cells
 
-    def _header(self, lines: Lines) -> list[str]:
+    def _begin(self, lines: Lines, delimiters: str) -> tuple[str, list[str]]:
         say = f"catalogue {self._path}"
         source = _RecordLines(lines)
         try:
             line = next(source, "")
-            if self._delimiter is None:
-                outside = re.sub(r'"[^"]*"', "", line)
-                self._delimiter = max(",;\t", key=outside.count)
-            header = next(csv.reader(iter([line]), delimiter=self._delimiter, strict=True), [])
+            delimiter = max(delimiters, key=re.sub(r'"[^"]*"', "", line).count)
+            header = next(csv.reader(iter([line]), delimiter=delimiter, strict=True), [])
         except (csv.Error, TooLong) as fault:
             raise InputError(f"{say}: its first line is no header: {fault}", hint="write one line of names") from None
         names = [name.strip() for name in header]
@@ -83,7 +81,7 @@ class Table:
         for name in names:
             if name and names.count(name) > 1:
                 raise InputError(f"{say} has two columns {name[:40]!a}", hint="rename or remove one of them")
-        return names
+        return delimiter, names
 
 
 class _RecordLines:

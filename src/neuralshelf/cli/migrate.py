@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 from neuralshelf.cli.context import confirm, context
@@ -35,17 +36,20 @@ def migrate(words: argparse.Namespace) -> int:
 
 
 def _choices(words: argparse.Namespace, deployment: "Deployment") -> "Choices":
+    from neuralshelf.ingestion.admission import picture_limits
     from neuralshelf.local.catalogue import picture, pictures_of
     from neuralshelf.provision.migration import Choices
     from neuralshelf.provision.migration.gate import judged
 
     if not 0 <= words.tolerance <= 1:
         raise ConfigError(f"--tolerance {words.tolerance:g} is out of range", hint="give 0 to 1")
+    config = deployment.config
+    limits = picture_limits(config.connectors, config.index)
     return Choices(
-        questions=judged(words.queries, picture) if words.queries else (),
+        questions=judged(words.queries, partial(picture, limits=limits)) if words.queries else (),
         tolerance=words.tolerance,
         accept_worse=words.accept_worse,
-        pictures=pictures_of(words.catalogue, deployment.config.index),
+        pictures=pictures_of(words.catalogue, config.index, limits),
         without_pictures=words.without_pictures,
     )
 

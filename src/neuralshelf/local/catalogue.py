@@ -6,7 +6,7 @@ from pathlib import Path
 
 from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ConfigError, InputError
-from neuralshelf.ingestion.admission import DEFAULT_LIMITS, Admitted, Refused, admit, admit_file
+from neuralshelf.ingestion.admission import Admitted, PictureLimits, Refused, admit, admit_file
 from neuralshelf.ingestion.catalogue import Catalogue, Product
 from neuralshelf.ingestion.documents import documents
 from neuralshelf.local.stack import Stack
@@ -15,7 +15,7 @@ from neuralshelf.provision.migration.pictures import no_pictures
 from neuralshelf.relevance.evaluate import Evaluator
 
 
-def pictures_of(path: Path | None, index: IndexSpec) -> Callable[[str], str | None]:
+def pictures_of(path: Path | None, index: IndexSpec, limits: PictureLimits) -> Callable[[str], str | None]:
     """Id of a document -> its picture as base64; None for one without, or with a picture that can't be taken.
 
     Raises:
@@ -31,21 +31,21 @@ def pictures_of(path: Path | None, index: IndexSpec) -> Callable[[str], str | No
         if picture is None:
             return None
         try:
-            return _encoded(admit(picture.read(DEFAULT_LIMITS.max_bytes), DEFAULT_LIMITS, picture.name))
+            return _encoded(admit(picture.read(limits.max_bytes), limits, picture.name))
         except Refused:
             return None
 
     return find
 
 
-def picture(path: Path) -> str:
-    """A picture file as base64.
+def picture(path: Path, limits: PictureLimits) -> str:
+    """A picture file as base64, as its models take it.
 
     Raises:
         InputError: it can't be taken.
     """
     try:
-        return _encoded(admit_file(path))
+        return _encoded(admit_file(path, limits))
     except Refused as fault:
         raise InputError(f"picture {path}: {fault}", hint="mend or leave out that picture") from None
 

@@ -121,7 +121,7 @@ def service_client(name: Literal["s3"], what: str, *, profile: str | None = None
         ConfigError: no such profile.
         MissingDependencyError: boto3 is not installed.
     """
-    session = _session(profile, region or os.environ.get("AWS_REGION"), what)
+    session = _session(None if profile == "default" else profile, region or os.environ.get("AWS_REGION"), what)
     with _explained(what, "check its region and profile"):
         from botocore.config import Config
 

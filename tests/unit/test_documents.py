@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from neuralshelf.errors import ConfigError
+from neuralshelf.errors import ConfigError, InputError
 from neuralshelf.ingestion.catalogue import BadLine, Catalogue, Product
 from neuralshelf.ingestion.documents import documents
 from neuralshelf.ingestion.seen import Seen
@@ -122,6 +122,14 @@ def test_ids_beyond_the_cache_are_still_found(monkeypatch: pytest.MonkeyPatch) -
         assert seen.claim(["new", "product-0/2"], 99) == ("product-0/2", 1)
         assert seen.claim(["new"], 100) is None
         assert seen.claim(["product-19999"], 101) == ("product-19999", 20_000)
+
+
+def test_a_full_disk_is_one_line_that_says_where() -> None:
+    with Seen() as seen:
+        seen._table.execute("PRAGMA max_page_count=20")
+        many = (seen.claim([f"product-{number}"], number + 1) for number in range(100_000))
+        with pytest.raises(InputError, match=r"ids can't be noted on disk: .*full; next: .*SQLITE_TMPDIR"):
+            list(many)
 
 
 def test_the_products_field_must_be_a_keyword_field_of_the_index() -> None:

@@ -209,6 +209,7 @@ def test_a_key_or_a_column_twice_is_refused(tmp_path: Path, name: str) -> None:
         ("c.csv", b"\n\na,b\n", "has no header"),
         ("c.csv", b'"open\nid\n', "no header"),
         ("c.csv", "id,title\n".encode("utf-16"), "is UTF-16"),
+        ("c.csv", b"ID,title\na,b\n", "has no column id, but ID, title"),
         ("c.parquet", b"PAR1 and no more", "can't be read as Parquet"),
         ("c.parquet", b"", "can't be read as Parquet"),
         ("c.xlsx", b"PK", "no suffix that says what it is"),
@@ -275,6 +276,11 @@ def test_a_column_of_another_type_is_told_before_any_row(
 ) -> None:
     with pytest.raises(InputError, match=words):
         parquet(tmp_path / "c.parquet", **{"id": ["a"], column: values})
+
+
+def test_a_parquet_without_ids_is_told_before_any_row(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="has no column id, but sku, title"):
+        parquet(tmp_path / "c.parquet", sku=["a"], title=["Cup"])
 
 
 def test_a_broken_page_of_parquet_is_one_line(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import gzip
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -72,3 +72,10 @@ def opened(path: Path) -> Iterator[Lines]:
             raise InputError(f"catalogue {path} is UTF-16", hint="save it as UTF-8")
         unpacked: Any = gzip.GzipFile(fileobj=file) if start == b"\x1f\x8b" else file
         yield Lines(path, unpacked)
+
+
+def require_id(path: Path, columns: Sequence[str]) -> None:
+    """Raises InputError when no column is called `id`: then no row could be a product."""
+    if "id" not in columns:
+        there = ", ".join(ascii(name[:40])[1:-1] for name in columns[:20])
+        raise InputError(f"catalogue {path} has no column id, but {there}", hint="call the products' ids id")

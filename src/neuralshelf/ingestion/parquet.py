@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from neuralshelf.errors import InputError, MissingDependencyError
-from neuralshelf.ingestion.lines import Row
+from neuralshelf.ingestion.lines import Row, require_id
 
 BATCH_ROWS = 1000
 READ_BYTES = 1 << 20  # of a column at a time, however large the file's row groups are
@@ -23,12 +23,13 @@ class Parquet:
             fields: column -> type of the index, `images` for a list of texts, `id` for text or whole numbers.
 
         Raises:
-            InputError: no Parquet, or a column whose type can't be that of its field.
+            InputError: no Parquet, no column `id`, or a column whose type can't be that of its field.
             MissingDependencyError: pyarrow is not installed.
         """
         self._path = path
         with self._opened() as file:
             schema = file.schema_arrow
+            require_id(path, schema.names)
             self._columns = [name for name in schema.names if name in fields]
             self.unread: Sequence[str] = tuple(name for name in schema.names if name not in fields)
             self._count: int = file.metadata.num_rows
@@ -48,9 +49,6 @@ class Parquet:
 
     def rows(self) -> Iterator[Row]:
         """See `Format`."""
-        if not self._columns:
-            yield from ((number, {}) for number in range(1, self._count + 1))
-            return
         number = 0
         with self._opened() as file:
             batches = file.iter_batches(batch_size=BATCH_ROWS, columns=self._columns, use_threads=False)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from neuralshelf.errors import InputError
-from neuralshelf.ingestion.lines import MAX_LINE_BYTES, Lines, Row, TooLong, opened
+from neuralshelf.ingestion.lines import MAX_LINE_BYTES, Lines, Row, TooLong, opened, require_id
 
 
 class Table:
@@ -24,11 +24,12 @@ class Table:
             delimiters: what may stand between cells; it is the one that the header has most of.
 
         Raises:
-            InputError: no header, or one with a name twice.
+            InputError: no header, or one without `id` or with a name twice.
         """
         self._path = path
         with opened(path) as lines:
             self._delimiter, self.header = self._begin(lines, delimiters)
+        require_id(path, self.header)
 
     def rows(self) -> Iterator[Row]:
         """See `Format`."""

@@ -58,7 +58,7 @@ class Filler:
         found = self.found(document.id, body)
         for name, (given, made_of) in found.items():
             vector = self.index.vectors[name]
-            body[name] = given.vector.tolist()
+            body[name] = given.vector  # opensearch-py writes arrays as lists; as a list it takes ten times the memory
             body[stamp_field(name)] = stamp(self.generation, content(made_of, vector))
             if vector.joint and made_of.image is not None:
                 body[picture_field(name)] = digest(made_of.image)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from opensearchpy import OpenSearch
 
 from neuralshelf.bulk import Failure, send
@@ -12,6 +13,7 @@ from neuralshelf.ingestion.admission import Refused
 from neuralshelf.ingestion.documents import Document
 
 BULK_BYTES = 8_000_000
+_NUMBER_BYTES = 22  # of a vector that a document brings
 
 Prepare = Callable[[Document], dict[str, Any]]
 """Makes the body of a document; raises Refused."""
@@ -72,7 +74,7 @@ class Sender:
             except Refused as fault:
                 refused[item.document.id] = fault
                 continue
-            weight = sum(len(value) for value in body.values() if isinstance(value, str))
+            weight = sum(map(_weight, body.values()))
             if part and size + weight > BULK_BYTES:
                 failed |= self._send(part)
                 part, size = {}, 0
@@ -84,3 +86,10 @@ class Sender:
 
     def _send(self, part: Mapping[str, Mapping[str, Any]]) -> dict[str, Failure]:
         return {} if self.client is None else send(self.client, self.index, part)
+
+
+def _weight(value: Any) -> int:
+    """Bytes of a value on the wire, about; what is short does not count."""
+    if isinstance(value, str):
+        return len(value)
+    return _NUMBER_BYTES * len(value) if isinstance(value, np.ndarray) else 0

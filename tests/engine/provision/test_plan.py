@@ -1,5 +1,6 @@
 """plan and apply through the command line: what they say, what they write, and when they refuse to."""
 
+import copy
 import json
 import threading
 from collections.abc import Callable
@@ -52,7 +53,7 @@ def test_a_field_and_a_vector_are_added_to_an_index_in_place_and_never_refuse_a_
     index = f"{small.name}-1"
     small.client.index(index=small.name, id="old", body={"title": "red mug"}, refresh=True)
     space = small.client.indices.get_mapping(index=index)[index]["mappings"]["_meta"]["spaces"]["text_vector"]
-    small.config = {**FULL, "project": small.name, "index": {"name": small.name, **FULL["index"]}}
+    small.config = copy.deepcopy({**FULL, "project": small.name, "index": {"name": small.name, **FULL["index"]}})
     small.edit("search.template", f"{small.name}-search")
     assert any("brand: absent → " in line for line in small.run("plan").out.splitlines())
     refused: list[object] = []

@@ -220,8 +220,8 @@ SMALL: Mapping[str, Awkward] = {
     "GIF with a clear colour": Awkward(
         lambda: encoded(scene().quantize(8), "GIF", transparency=0), "GIF, transparent, palette"
     ),
-    "GIF that moves": Awkward(lambda: moving("GIF"), "GIF, animated, palette"),
-    "GIF of 1,000 frames": Awkward(lambda: moving("GIF", 1000, 16), "GIF, animated, palette"),
+    "GIF that moves": Awkward(lambda: moving("GIF"), "GIF, palette"),
+    "GIF of 1,000 frames": Awkward(lambda: moving("GIF", 1000, 16), "GIF, palette"),
     "PNG that moves": Awkward(lambda: moving("PNG"), "animated"),
     "WebP": Awkward(lambda: encoded(scene(), "WEBP"), "WEBP"),
     "WebP with alpha": Awkward(lambda: encoded(faded(), "WEBP", lossless=True), "WEBP, transparent"),

@@ -197,7 +197,7 @@ def memory(image: ImageFile.ImageFile, data: bytes, limits: PictureLimits) -> in
         return needed + pixels * each
     if "progressive" in image.info:  # coefficients of the whole picture, 2 bytes each
         sampled = [across * down for _, across, down, _ in image.layer]  # type: ignore[attr-defined]
-        needed += 2 * pixels * sum(sampled) // max(sampled)
+        needed += 2 * pixels * sum(sampled) // max(1, *sampled)
     shrunk = 1 << (min(_factor(image.size, limits), 8).bit_length() - 1)  # by the decoder itself: 1, 2, 4 or 8
     return needed + pixels * each // shrunk**2
 
@@ -213,8 +213,8 @@ def peculiarities(image: ImageFile.ImageFile) -> list[str]:
     depth = stored.partition(";")[2] if isinstance(stored, str) else ""
     found = {
         fmt: fmt not in ("JPEG", "PNG"),
-        "animated": fmt in ("PNG", "WEBP", "GIF") and getattr(image, "is_animated", False),
-        "turned": _orientation(image.info.get("exif", b"")) in _UPRIGHT,
+        "animated": fmt in ("PNG", "WEBP") and getattr(image, "is_animated", False),  # a GIF would read on
+        "turned": _orientation(image.info.get("exif", b"")) != 1,
         "transparent": image.has_transparency_data,
         "16 bits": depth.startswith("16") or image.mode.startswith("I"),
         "few bits": image.mode == "1" or (image.mode == "L" and depth in ("2", "4")),
@@ -278,7 +278,8 @@ def _factor(size: tuple[int, int], limits: PictureLimits) -> int:
 
 
 def _orientation(exif: bytes) -> int:
-    """The orientation in the first directory of an EXIF block; 1 where there is none, or the block is damaged.
+    """The orientation in the first directory of an EXIF block; 1 where there is none, or the block is damaged; 0 for
+    one of a wrong type.
 
     Read here because Pillow warns on damaged metadata, and these don't make the pixels useless.
     """
@@ -291,8 +292,8 @@ def _orientation(exif: bytes) -> int:
         (count,) = struct.unpack_from(f"{order}H", tiff, start)
         for place in range(start + 2, start + 2 + 12 * count, 12):
             tag, kind, _, value = struct.unpack_from(f"{order}HHIH", tiff, place)
-            if (tag, kind) == (_ORIENTATION, _SHORT):
-                return int(value)
+            if tag == _ORIENTATION:
+                return int(value) if kind == _SHORT else 0
     except struct.error:
         pass
     return 1

@@ -4,6 +4,7 @@ import io
 import random
 import subprocess
 import sys
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -180,6 +181,24 @@ def test_damage_is_found_where_decoding_the_whole_picture_finds_it() -> None:
             assert codes[0] == codes[1]
             found += bool(codes[0])
     assert found > 100
+
+
+def test_nothing_but_a_refusal_comes_of_damaged_files() -> None:
+    chance = random.Random(11)
+    files = [picture.make() for picture in SMALL.values()]
+    files = [data for data in files if 0 < len(data) < 8_000]
+    outcomes: Counter[str] = Counter()
+    for number in range(3_000):
+        data = bytearray(files[number % len(files)])
+        for _ in range(chance.choice((1, 2, 8))):
+            data[chance.randrange(min(len(data), chance.choice((60, 400, 8_000))))] = chance.randrange(256)
+        try:
+            assert_plain(admit(bytes(data), LIMITS, "x").data)
+            outcomes["admitted"] += 1
+        except Refused as fault:
+            outcomes[fault.code] += 1
+    assert outcomes["admitted"] > 300
+    assert outcomes["DamagedPicture"] > 100
 
 
 def test_several_threads_get_the_same_as_one() -> None:

@@ -217,11 +217,12 @@ def test_matching_counts_documents_and_ids_and_picks_at_random_over_all(filled: 
 
 def test_only_given_leaves_rows_out_that_lack_a_vector_of_one_of_their_pictures(filled: MakeFiller) -> None:
     lines = [given(field, identity=i) for i in ("a", "a/2", "b") for field in ("text_vector", "image_vector")]
-    filler = filled(*lines, given("text_vector", identity="c"))
+    fault = Faulty("v.jsonl", 7, "e", "text_vector", "ZeroVector", "zero")
+    filler = filled(*lines, given("text_vector", identity="c"), fault)
     bad = BadLine(4, None, "bad")
     whole, half = product("a", Held("1"), Held("2")), product("b", Held("1"), Held("2"))
-    rows: list[Product | BadLine] = [whole, half, product("c"), product("d"), bad]
-    assert list(complete(rows, filler.store, PLAIN)) == [whole, product("c"), bad]
+    rows: list[Product | BadLine] = [whole, half, product("c"), product("d"), product("e"), bad]
+    assert list(complete(rows, filler.store, PLAIN)) == [whole, product("c"), product("e"), bad]
 
 
 def test_requests_hold_what_the_endpoint_gets_and_their_answers_join_by_id_in_any_order(tmp_path: Path) -> None:

@@ -188,7 +188,14 @@ def test_a_torn_file_and_a_torn_archive_give_what_is_whole(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("lines", [[{"embedding": [1, 2]}] * 3, [[1, 2]] * 200, [{"SageMakerOutput": [1, 2]}]])
 def test_a_file_without_keys_is_refused_and_the_way_to_get_them_told(tmp_path: Path, lines: list[Any]) -> None:
-    with pytest.raises(InputError, match="no id") as fault:
+    with pytest.raises(InputError, match="don't say whose their vectors are") as fault:
         read(write(tmp_path / "v.out", lines))
     assert "JoinSource Input" in fault.value.hint
     assert "--requests" in fault.value.hint
+
+
+def test_a_file_of_something_else_is_refused_without_a_letter_a_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no vectors: not JSON"):
+        read(write(tmp_path / "v.out", [b"0.1,0.2,0.3\n"] * 1000))
+    given, faults = read(write(tmp_path / "torn.out", [b"torn\n"] * 99 + [{"id": "a", "image_vector": [1, 2]}]))
+    assert (len(given), len(faults)) == (1, 99)

@@ -163,11 +163,15 @@ def expected(document: Document, index: IndexSpec) -> set[str]:
 
 
 def complete(rows: Iterable[Product | BadLine], store: VectorStore, index: IndexSpec) -> Iterator[Product | BadLine]:
-    """Those rows whose vectors are all given, and bad ones."""
+    """Those rows whose vectors are all given, and those that are to be dead letters."""
+
+    def wanted(document: Document) -> bool:
+        if expected(document, index) <= store.fields(document.id):
+            return True
+        return any(isinstance(line, Faulty) for line in store.of(document.id))
+
     for row in rows:
-        if isinstance(row, BadLine) or all(
-            expected(document, index) <= store.fields(document.id) for document in documents(row, index)
-        ):
+        if isinstance(row, BadLine) or all(map(wanted, documents(row, index))):
             yield row
 
 

@@ -29,7 +29,7 @@ ID, VECTOR, MADE_FROM, OUTPUT = "id", "vector", "from", "SageMakerOutput"
 """Keys of a line of batch transform."""
 
 _SUFFIXES = (".jsonl", ".out", ".jsonl.gz", ".out.gz")
-_KEYLESS = 100  # so many lines without a key, and none with one: the file has none at all
+_HOPELESS = 100  # unusable lines at the beginning of a file: it is something else
 _STORED = np.dtype("<f4")
 _HOW_TO_KEY = "run the job with JoinSource Input, on what neuralshelf backfill CATALOGUE --requests DIR writes"
 
@@ -112,7 +112,8 @@ class VectorFiles:
                 raise InputError(f"{path}: {fault.strerror or fault}", hint="mend or leave out that file") from None
 
     def _file(self, path: Path) -> Iterator[Given | Faulty]:
-        keyed, keyless = False, 0
+        keyed, bad = False, 0
+        keyless: _Keyless | None = None
         for number, line, broken in _lines(path):
             if not (line.strip() or broken):
                 continue
@@ -120,15 +121,18 @@ class VectorFiles:
                 row = _object(line, broken)
                 identity = _key(row)
             except _Unusable as fault:
-                keyless += isinstance(fault, _Keyless)
-                if not keyed and keyless == _KEYLESS:
+                bad += 1
+                keyless = fault if isinstance(fault, _Keyless) else keyless
+                if not keyed and bad == _HOPELESS:
+                    if keyless is None:
+                        raise InputError(f"{path} holds no vectors: {fault}", hint=_HOW_TO_KEY) from None
                     break
                 yield Faulty(path.name, number, None, None, fault.code, str(fault))
                 continue
             keyed = True
             yield from self._vectors(row, path.name, number, identity)
-        if keyless and not keyed:
-            raise InputError(f"{path}: its lines don't say whose their vectors are (no id)", hint=_HOW_TO_KEY)
+        if keyless is not None and not keyed:
+            raise InputError(f"{path}: its lines don't say whose their vectors are ({keyless})", hint=_HOW_TO_KEY)
 
     def _vectors(self, row: Mapping[str, Any], file: str, line: int, identity: str) -> Iterator[Given | Faulty]:
         answered = OUTPUT in row
@@ -167,8 +171,9 @@ def _object(line: bytes, broken: str) -> Mapping[str, Any]:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as fault:
-        several = "several values on one line: run the job with AssembleWith Line"
-        raise _Unusable(several if str(fault).startswith("Extra data") else f"not JSON: {fault}") from None
+        several = line.lstrip().startswith(b"{") and str(fault).startswith("Extra data")
+        cause = "several values on one line: run the job with AssembleWith Line" if several else f"not JSON: {fault}"
+        raise _Unusable(cause) from None
     if not isinstance(row, dict):
         raise _Keyless("no object with an id")
     return row

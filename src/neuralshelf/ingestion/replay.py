@@ -8,6 +8,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from neuralshelf.bulk import Outcome, index_all
+from neuralshelf.errors import EngineError
 from neuralshelf.ingestion.catalogue import BadLine, Product
 from neuralshelf.ingestion.deadletters import DeadLetters
 from neuralshelf.ingestion.documents import documents
@@ -17,6 +18,7 @@ from neuralshelf.pipelines.spec import IndexSpec
 BULK_DOCUMENTS = 20
 _ROWS = 200
 _CONFLICT = "version_conflict_engine_exception"
+_BLOCK = "cluster_block_exception"
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ def replay_stored(
     code: str | None = None,
     document_id: str | None = None,
     dry_run: bool = False,
+    alive: Callable[[], None] = lambda: None,
     tell: Callable[[int], object] = lambda letters: None,
 ) -> ReplayReport:
     """Index the documents that are in letters, and overwrite nothing that was written since they failed.
@@ -67,15 +70,16 @@ def replay_stored(
         index: the alias that letters were told (`DeadLetters.of`).
         code, document_id: replay these alone.
         dry_run: look at what would be sent, and send nothing.
+        alive: returns when models and cluster answer, and raises when they don't; asked when nothing gets in.
         tell: called with the number of letters that were looked at, now and then.
 
     Raises:
-        EngineError: the cluster is away or takes no writes; what is replayed stays, a second run goes on.
+        EngineError: the cluster is away, or the index takes no writes; what is replayed stays, a second run goes on.
     """
     counts = _Counts()
     chosen = letters.find(code=code, document_id=document_id, documents=True)
     while some := list(islice(chosen, BULK_DOCUMENTS)):
-        _replay(client, index, letters, some, counts, dry_run=dry_run)
+        _replay(client, index, letters, some, counts, alive, dry_run=dry_run)
         tell(len(some))
     remaining = letters.count(code=code, document_id=document_id)
     return ReplayReport(counts.replayed, tuple(counts.superseded), counts.failed, counts.waiting, remaining)
@@ -114,7 +118,14 @@ def _keys(row: Product | BadLine, index: IndexSpec, source: str) -> list[str]:
 
 
 def _replay(
-    client: OpenSearch, index: str, letters: DeadLetters, some: list[Letter], counts: _Counts, *, dry_run: bool
+    client: OpenSearch,
+    index: str,
+    letters: DeadLetters,
+    some: list[Letter],
+    counts: _Counts,
+    alive: Callable[[], None],
+    *,
+    dry_run: bool,
 ) -> None:
     known = letters.fences([letter.document_id for letter in some if letter.replayable and letter.document_id])
     bodies: dict[str, Mapping[str, Any]] = {}
@@ -140,6 +151,12 @@ def _replay(
     done = [outcome.id for outcome in outcomes if outcome.error is None]
     superseded += [outcome.id for outcome in outcomes if outcome.code == _CONFLICT]
     again = [o for o in outcomes if o.error is not None and o.code != _CONFLICT]
+    blocked = next((outcome.error for outcome in again if outcome.code == _BLOCK), None)
+    if blocked is not None:
+        letters.settled(done)
+        raise EngineError(f"index {index} takes no writes: {blocked}", hint="free disk space or lift the block")
+    if again and not done:
+        alive()
     letters.put(_again(failed_before[outcome.id], outcome) for outcome in again)
     letters.settled([*done, *superseded])
     counts.replayed += len(done)

@@ -30,6 +30,7 @@ def replay_letters(
             code=code,
             document_id=document_id,
             dry_run=dry_run,
+            alive=lambda: confirm_models(client, deployment),
             tell=bar.update,
         )
 

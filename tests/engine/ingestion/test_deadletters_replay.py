@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from neuralshelf.bulk import index_all
 from neuralshelf.cli import main
 from neuralshelf.engine import Engine
-from neuralshelf.errors import EngineError
+from neuralshelf.errors import EngineError, ServerError
 from neuralshelf.ingestion.deadletters import DeadLetters, Letter
 from neuralshelf.ingestion.letter import Fence
 from neuralshelf.ingestion.replay import ReplayReport, replay_stored
@@ -244,17 +244,24 @@ def test_a_letter_names_a_picture_and_nothing_is_read_there(shop: Shop) -> None:
     assert shop.stored() == {}
 
 
-def test_a_cluster_that_goes_away_leaves_the_letters(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    shop.letters.put(Letter(f"p{n}", "C", "", document={"title": "a"}) for n in range(5))
+def test_an_index_that_takes_no_writes_or_models_that_are_away_leave_the_letters_as_they_are(shop: Shop) -> None:
+    shop.letters.put(Letter(f"p{n}", "C", "its own cause", document={"title": "a"}) for n in range(5))
+
+    def away() -> None:
+        raise ServerError("no model answers")
+
     shop.client.indices.put_settings(index=shop.index, body={"index.blocks.write": True})
     try:
-        done = shop.replay()
-        assert (done.replayed, done.remaining) == (0, 5)
-    except EngineError:
-        assert shop.letters.count() == 5
+        with pytest.raises(EngineError, match="takes no writes"):
+            shop.replay()
     finally:
         shop.client.indices.put_settings(index=shop.index, body={"index.blocks.write": None})
-    assert shop.replay().replayed == 5
+    shop.models.share(1, ["refuses"])
+    with pytest.raises(ServerError):
+        shop.replay(alive=away)
+    assert {(letter.cause, letter.attempts) for letter in shop.letters.find()} == {("its own cause", 0)}
+    shop.models.heal()
+    assert shop.replay(alive=away).replayed == 5
 
 
 def test_people_look_at_letters_and_drop_them(shop: Shop) -> None:
@@ -275,7 +282,7 @@ def test_people_look_at_letters_and_drop_them(shop: Shop) -> None:
         (["show", "p2"], 1, "no dead letter of 'p2'"),
         (["drop", "--all"], 2, "--yes"),
         (["drop", "--id", "p1", "--yes", "--json"], 0, '"dropped": 1'),
-        (["drop", "--all", "--yes"], 0, "1 dead letters dropped"),
+        (["drop", "--code", "BadLine", "--yes"], 0, "1 dead letters dropped"),
         (["drop", "--all"], 0, "0 dead letters dropped"),
     ):
         found = shop.called(*words)

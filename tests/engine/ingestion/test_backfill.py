@@ -14,7 +14,7 @@ import yaml
 
 from neuralshelf.errors import InputError
 from neuralshelf.ingestion.vectors import Given, VectorFiles, encoded
-from neuralshelf.local.backfill import Backfilled, Vectors, backfill_catalogue, embed_catalogue, request_catalogue
+from neuralshelf.local.backfill import Backfilled, Vectors, backfill_catalogue, request_catalogue
 from neuralshelf.local.loading import Options, ingest_catalogue
 from neuralshelf.local.stack import Stack
 from neuralshelf.model_packages.encoder import Sample
@@ -224,6 +224,8 @@ def test_the_commands_say_what_was_done(make_shop: MakeShop) -> None:
     assert len(stored(shop.project)) == 9
     found = shop.project.run("backfill", str(shop.catalogue), file, "--dry-run", "--json", code=3).json
     assert (found["indexed"], found["codes"], found["given"]["unknown"]) == (9, {"WrongDimension": 1}, 1)
+    done = shop.project.run("backfill", str(shop.catalogue), "--requests", "requests")
+    assert "10 text, 5 picture requests below requests" in done.out
     assert "give VECTORS or --requests DIR" in shop.project.run("backfill", str(shop.catalogue), code=2).err
 
 
@@ -310,8 +312,8 @@ def test_real_models_give_the_same_vectors_in_bulk_and_online(
             row["image"] = f"images/{Path(image).name}"
     written(shop.catalogue, rows)
     file = shop.folder / "vectors.jsonl"
-    made = embed_catalogue(shop.stack, shop.project.deployment(), shop.catalogue, file, Options())
-    assert made.made == {"text_vector": len(rows), "image_vector": 60}
+    made = shop.project.run("embed", str(shop.catalogue), "--out", str(file), "--json").json
+    assert made["made"] == {"text_vector": len(rows), "image_vector": 60}
     shop.ingest()
     online = stored(shop.project)
     for line in VectorFiles([file], {"text_vector": 384, "image_vector": 512}):

@@ -125,7 +125,9 @@ def _predict(client: OpenSearch, model_id: str, documents: list[str | None], nam
 
 def _vector(answer: Any) -> NDArray[np.float32]:
     try:
-        return np.array([float(value) for value in answer["inference_results"][0]["output"][0]["data"]], np.float32)
+        values = [float(value) for value in answer["inference_results"][0]["output"][0]["data"]]
+        with np.errstate(over="ignore"):  # too large becomes infinite, which the caller looks for
+            return np.array(values, np.float32)
     except (KeyError, IndexError, TypeError, ValueError):
         return np.zeros(0, np.float32)
 

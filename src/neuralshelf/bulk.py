@@ -11,6 +11,7 @@ from typing import Any
 from opensearchpy import ConnectionError as NoConnection
 from opensearchpy import OpenSearch, TransportError
 
+from neuralshelf.client import said
 from neuralshelf.errors import EngineError
 
 Documents = Mapping[str, Mapping[str, Any]]
@@ -50,7 +51,7 @@ class Failure:
     @property
     def may_pass(self) -> bool:
         """Whether sending the item again may help: nothing here blames the document."""
-        if self.throttled or _AWAY.search(self.reason):
+        if self.throttled or _AWAY.search(self.reason) or _NO_VECTOR.search(self.reason):
             return True
         barred = self._said in (401, 403, 404) and "remote service" in self.reason
         return barred or (self._said in (408, 500, 502, 503, 504) and self.code not in _FINAL)
@@ -59,6 +60,22 @@ class Failure:
     def refused_by_model(self) -> bool:
         """The model itself said no, and may have meant a batch mate."""
         return 400 <= self._said < 500 and "remote service" in self.reason and not self.may_pass
+
+    @property
+    def cause_class(self) -> str:
+        """What failed, by a stable name: the model's failures have names of ours, all others OpenSearch's own."""
+        if self.refused_by_model:
+            return "ModelRefused"
+        if _NO_VECTOR.search(self.reason):
+            return "NoVector"
+        if not _MODEL.search(self.reason):
+            return self.code
+        return "ModelThrottled" if self.throttled else "ModelFailed"
+
+    @property
+    def cause(self) -> str:
+        """Why, for people: of a model's whole answer its message."""
+        return said(self.reason)
 
     @property
     def unreachable(self) -> bool:
@@ -80,11 +97,14 @@ class Failure:
 _UNREACHABLE = "unreachable"
 _NULL = ('{"message": null}', '{"message":null}', "error status 400 with empty body", "remote service: null")
 _CONTAINER = re.compile(r'"[Oo]riginalStatusCode" ?: ?([0-9]{3})')
-# No answer that came whole (OpenSearch gives it the status of the part that came), nobody there to answer, or an answer
-# that is no usable vector: the model's doing. A document that meets only this is asked about before it gets a letter.
-_AWAY = re.compile(
-    "Error communicating with remote model|Endpoint .* not found|model identifier is invalid|Vector dimension mismatch"
-    "|KNN vector values cannot be|zero vector is not supported|embedding should be a non-empty|model output is null"
+# No answer that came whole (OpenSearch gives it the status of the part that came), or nobody there to answer.
+_AWAY = re.compile("Error communicating with remote model|Endpoint .* not found|model identifier is invalid")
+# What else ML Commons and its callers say when an answer can't be read, or has too few vectors.
+_MODEL = re.compile("[Rr]emote|Acquire operation|PREDICT in aws connector|tensorsList|^toIndex")
+# An answer that is no usable vector: the model's doing, too.
+_NO_VECTOR = re.compile(
+    "Vector dimension mismatch|KNN vector values cannot be|zero vector is not supported"
+    "|embedding should be a non-empty|model output is null"
 )
 # The pipeline's own refusals come with status 500.
 _FINAL = ("fail_processor_exception", "mapper_parsing_exception", "script_exception")
@@ -132,7 +152,7 @@ def index_all(
                     hint="neuralshelf status, then ingest again: what is indexed stays",
                 )
             else:
-                outcomes.append(Outcome(identity, attempt + alone, failure.code, failure.reason))
+                outcomes.append(Outcome(identity, attempt + alone, failure.cause_class, failure.cause))
         if not again:
             break
         waiting = again

@@ -94,10 +94,10 @@ def reason(fault: TransportError, hidden: Iterable[str] = ()) -> str:
         hidden: secrets that were in the request.
     """
     causes = _causes(fault)
-    said = ": ".join(dict.fromkeys(_said(cause) for cause in (causes[0], causes[-1])))
+    text = ": ".join(dict.fromkeys(said(cause) for cause in (causes[0], causes[-1])))
     for secret in hidden:
-        said = said.replace(secret, "***")
-    return one_line(said, 300)
+        text = text.replace(secret, "***")
+    return one_line(text, 300)
 
 
 def innermost(fault: TransportError) -> str:
@@ -115,7 +115,7 @@ def _causes(fault: TransportError) -> list[str]:
     return causes or [str(error)]
 
 
-def _said(text: str) -> str:
+def said(text: str) -> str:
     """The message inside the answer of a remote service; any other text as it is."""
     try:
         answer = json.loads(text.removeprefix("Error from remote service: "))

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from neuralshelf.connectors.spec import TITAN_DIMENSIONS
 from neuralshelf.engine import Engine
-from tests.engine.fixtures import ServeModels
+from tests.engine.fixtures import ServedModels, ServeModels
 from tests.engine.provision.conftest import project_in_a_folder, settings_put_away
 from tests.engine.provision.deployment import Project
 from tests.engine.provision.wire import wire_to
@@ -100,8 +100,11 @@ class Shop:
         self.client.delete_by_query(index=self.index, body=body, params={"refresh": "true", "conflicts": "proceed"})
 
 
+Faulty = tuple[ServedModels, FaultyServer]
+
+
 @pytest.fixture(scope="session")
-def faulty(serve_models: ServeModels) -> tuple[Any, FaultyServer]:
+def faulty(serve_models: ServeModels) -> Faulty:
     """A model server and the faults before it."""
     made: list[FaultyServer] = []
 
@@ -113,7 +116,7 @@ def faulty(serve_models: ServeModels) -> tuple[Any, FaultyServer]:
 
 
 @pytest.fixture(scope="session")
-def applied(engine: Engine, client: OpenSearch, faulty: tuple[Any, FaultyServer]) -> Iterator[Shop]:
+def applied(engine: Engine, client: OpenSearch, faulty: Faulty) -> Iterator[Shop]:
     """The deployment, one for all tests here."""
     server, models = faulty
     models.heal()

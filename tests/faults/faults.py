@@ -127,4 +127,4 @@ MIXED: Mapping[str, Fault] = {
 LATE = "late"
 """No fault: an answer that takes as long as a real model's, so that there is time to kill somebody."""
 
-FAULTS: Mapping[str, Fault] = {LATE: later(0.1), **THROTTLING, **FAILING, **REFUSING, **BREAKING, **GARBAGE, **MIXED}
+FAULTS: Mapping[str, Fault] = {LATE: later(0.3), **THROTTLING, **FAILING, **REFUSING, **BREAKING, **GARBAGE, **MIXED}

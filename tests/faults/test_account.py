@@ -51,3 +51,13 @@ def test_with_faulty_calls_and_poison_nothing_is_missing_and_a_replay_brings_in_
     assert found.keys() == goods.titles.keys()
     assert not wrong(found, mended)
     assert letters(shop) == {}
+
+
+def test_a_document_that_breaks_its_model_takes_no_other_with_it(shop: Shop, tmp_path: Path) -> None:
+    goods = write_goods(tmp_path, 20, poison_every=20)
+    shop.models.poison(MARKER, "500")
+    report, _ = ingest(shop.project, goods.path)
+    dead = letters(shop)
+    assert dead.keys() == goods.poisoned
+    assert (report["indexed"], report["codes"]) == (19, {"ModelFailed": 1})
+    assert indexed(shop.client, shop.index).keys() == goods.titles.keys() - goods.poisoned

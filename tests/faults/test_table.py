@@ -147,6 +147,7 @@ def test_what_an_item_says_and_what_is_made_of_it(clean: Shop, logical: str, nam
         if found.groups():  # a letter names the size that the index expects
             assert int(found[1]) == {"text": 384, "picture": 512, "titan": 256}[logical]
         assert verdict(failure) == says.verdict
+        assert failure.cause_class == class_of(logical, name)
 
 
 def verdict(failure: Failure) -> Verdict | None:
@@ -156,6 +157,16 @@ def verdict(failure: Failure) -> Verdict | None:
     if failure.may_pass:
         return "again"
     return "alone" if failure.refused_by_model else None
+
+
+def class_of(logical: str, name: str) -> str:
+    """The code of a letter about it."""
+    if name in ("424 input", "400 input"):
+        return "ModelRefused"
+    if name in THROTTLING or name == "429 not ready":
+        return "ModelThrottled"
+    unread = ("html", "empty body", "truncated", *(("error body",) if logical != "text" else ()))
+    return "NoVector" if name in GARBAGE and name not in unread else "ModelFailed"
 
 
 def test_nothing_of_all_that_was_indexed(clean: Shop) -> None:

@@ -198,11 +198,12 @@ class Ingest:
             item.alone = True
             self._again(item, 0)
         elif failure.may_pass and item.attempts < MAX_ATTEMPTS:
+            item.alone = item.alone or item.attempts == MAX_ATTEMPTS - 1  # a batch mate may be what breaks the model
             self._again(item, pause(item.attempts))
         else:
             if failure.may_pass and self._last_success < item.failed:
                 self._ask(failure)
-            self._account.letter(item.document, failure.code, failure.reason, item.attempts)
+            self._account.letter(item.document, failure.cause_class, failure.cause, item.attempts)
 
     def _ask(self, failure: Failure) -> None:
         """Nothing gets in: that is no fault of documents when models or cluster are away."""

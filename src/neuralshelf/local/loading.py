@@ -100,7 +100,10 @@ def ingest_catalogue(
     confirm_models(client, deployment)
     letters = DeadLetters.of(client, deployment)
     letters.require()
-    stack.state.add_picture_folder(preparer.picture_key, catalogue.folder)
+    try:
+        stack.state.add_picture_folder(preparer.picture_key, catalogue.folder)
+    except OSError as fault:
+        say(f"{stack.folders.state} can't be written ({fault.strerror}): the page won't show this catalogue's pictures")
     checkpoint = _checkpoint(stack, client, path, index.name) if whole else None
     start = checkpoint.load() if checkpoint is not None and not options.restart else Progress()
     if start.row:

@@ -13,6 +13,7 @@ from neuralshelf.connectors.spec import (
     BedrockTitanMultimodal,
     ConnectorName,
     ConnectorSpec,
+    SageMakerClip,
     SageMakerText,
 )
 from neuralshelf.errors import ConfigError
@@ -150,3 +151,12 @@ def test_a_connector_has_a_name_that_ml_commons_takes(name: str) -> None:
 @pytest.mark.parametrize("name", ["text", "search", "ingest", "picture-2"])
 def test_a_connector_may_be_called_as_a_key_is(name: str) -> None:
     assert parse(TEXT, name).kind == "sagemaker-text"
+
+
+def test_what_a_model_takes_can_be_said_within_bounds() -> None:
+    serverless = parse({**CLIP, "max_body": 4_000_000, "max_tokens": 64})
+    assert isinstance(serverless, SageMakerClip)
+    assert (serverless.max_body, serverless.max_tokens) == (4_000_000, 64)
+    for values in ({**CLIP, "max_body": 999_999}, {**CLIP, "max_body": 25_000_001}, {**TEXT, "max_tokens": 0}):
+        assert "max_" in refusal(values).message
+    assert "max_body" in refusal({**TITAN, "max_body": 1_000_000}).message, "Bedrock's limit is not ours to set"

@@ -131,15 +131,15 @@ class Shop:
         return {name: counters[name] for name in ("requests", "texts", "images")}
 
 
-OpenShop = Callable[..., Shop]
+OpenShop = Callable[[Mapping[str, Any]], Shop]
 
 
 @pytest.fixture(scope="session")
 def open_shop(client: OpenSearch, serve_models: Callable[[], Any]) -> OpenShop:
-    """Provision a configuration (neuralshelf.yaml as a mapping) with a model server of its own, or with a given one."""
+    """Provision a configuration (neuralshelf.yaml as a mapping) with a model server of its own."""
 
-    def opened(values: Mapping[str, Any], server: Any = None) -> Shop:
-        server = server or serve_models()
+    def opened(values: Mapping[str, Any]) -> Shop:
+        server = serve_models()
         config = Config.parse(values, "shop.yaml")
         runtime = Runtime(server.region).at(server.url, server.access_key, SecretStr(server.secret_key))
         prefix = f"{config.project}-test"

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from neuralshelf.errors import one_line
 from neuralshelf.ingestion.checkpoint import Frontier, Progress
 from neuralshelf.ingestion.deadletters import DeadLetters, Letter
 from neuralshelf.ingestion.documents import Document
+from neuralshelf.ingestion.letter import clean
 
 _LETTERS = 200
 _EXAMPLES = 3
@@ -127,7 +127,7 @@ class Account:
         examples = self._examples.setdefault(letter.code, [])
         if len(examples) < _EXAMPLES:
             name = f" ({letter.document_id})" if letter.document_id else ""
-            examples.append(f"row {letter.line}{name}: {letter.code}: {one_line(letter.cause, 200)}")
+            examples.append(f"row {letter.line}{name}: {letter.code}: {clean(letter.cause, 200)}")
         self._waiting.append(letter)
         if len(self._waiting) >= _LETTERS:
             self.post()

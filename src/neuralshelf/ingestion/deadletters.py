@@ -72,7 +72,8 @@ class DeadLetters:
             )
 
     def put(self, letters: Iterable[Letter]) -> None:
-        """Write letters. One that is there keeps since when it fails, and its attempts grow.
+        """Write letters. One that is there keeps since when it fails, and its attempts grow. That of a row in which no id
+        could be read goes when there is one of its document now.
 
         When this returns, all are written; when it raises, some may be.
         """
@@ -80,6 +81,7 @@ class DeadLetters:
             self.require()
             unknown = [letter.document_id for letter in some if letter.replayable and letter.fence is None]
             self._write(some, self.fences([identity for identity in unknown if identity is not None]))
+            self._settle([key_of_row(each.source, each.line) for each in some if each.document_id is not None])
 
     def settled(self, ids: Iterable[str] = (), *, source: str = "", lines: Iterable[int] = ()) -> int:
         """Take away letters of documents that are in now, and of rows of `source` that can be read now.
@@ -89,12 +91,7 @@ class DeadLetters:
         Returns:
             how many there were.
         """
-        keys = [*map(key_of_id, ids), *(key_of_row(source, line) for line in lines)]
-        self._learn()
-        if self._all_known:
-            assert self._known is not None
-            keys = [key for key in keys if key in self._known]
-        return self._delete(keys)
+        return self._settle([*map(key_of_id, ids), *(key_of_row(source, line) for line in lines)])
 
     def drop(self, *, code: str | None = None, document_id: str | None = None) -> int:
         """Take away letters of one code, of one document, or all; returns how many."""
@@ -164,6 +161,13 @@ class DeadLetters:
             for answer in answers
             if "error" not in answer
         }
+
+    def _settle(self, keys: Sequence[str]) -> int:
+        self._learn()
+        if self._all_known:
+            assert self._known is not None
+            keys = [key for key in keys if key in self._known]
+        return self._delete(keys)
 
     def _write(self, letters: Sequence[Letter], fences: Mapping[str, Fence]) -> None:
         now = utc_now()

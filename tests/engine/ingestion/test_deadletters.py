@@ -85,17 +85,24 @@ def test_a_letter_that_comes_again_keeps_its_beginning_and_adds_its_attempts_up(
 
 
 def test_of_one_bulk_each_failure_of_a_document_counts(letters: DeadLetters) -> None:
-    letters.put([letter(), letter(code="D"), letter(None), letter(None), letter(None, line=2)])
+    letters.put([letter(line=9), letter(code="D", line=9), letter(None), letter(None), letter(None, line=2)])
     assert letters.count() == 3
     assert {found.name: found.attempts for found in letters.find()} == {"p1": 4, "c.jsonl:1": 4, "c.jsonl:2": 2}
 
 
+def test_a_row_whose_id_can_be_read_now_has_its_documents_letter_alone(letters: DeadLetters) -> None:
+    letters.put([letter(None, "BadLine", line=1), letter(None, "BadLine", line=2)])
+    DeadLetters(letters._client, letters.name, SHOP).put([letter("p1", "TruncatedPicture", line=1)])
+    assert {found.name for found in letters.find()} == {"p1", "c.jsonl:2"}
+
+
 def test_letters_are_found_by_code_and_by_document(letters: DeadLetters) -> None:
-    letters.put([letter(f"p{n}", "even" if n % 2 == 0 else "odd") for n in range(5)] + [letter(None, "BadLine")])
+    letters.put([letter(f"p{n}", "even" if n % 2 == 0 else "odd") for n in range(5)])
+    letters.put([letter(None, "BadLine", line=2)])
     assert letters.codes() == {"even": 3, "odd": 2, "BadLine": 1}
     assert {found.document_id for found in letters.find(code="odd")} == {"p1", "p3"}
     assert [found.code for found in letters.find(document_id="p4")] == ["even"]
-    assert [found.code for found in letters.find(document_id="c.jsonl:1")] == ["BadLine"]
+    assert [found.code for found in letters.find(document_id="c.jsonl:2")] == ["BadLine"]
     assert sorted(letters.ids()) == ["p0", "p1", "p2", "p3", "p4"]
     assert letters.count(code="even") == 3
     assert letters.drop(code="even") == 3

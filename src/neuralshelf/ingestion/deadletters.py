@@ -72,8 +72,9 @@ class DeadLetters:
             )
 
     def put(self, letters: Iterable[Letter]) -> None:
-        """Write letters. One that is there keeps since when it fails, and its attempts grow. That of a row in which no id
-        could be read goes when there is one of its document now.
+        """Write letters. One that is there keeps since when it fails, and its attempts grow.
+
+        That of a row in which no id could be read goes when there is one of its document now.
 
         When this returns, all are written; when it raises, some may be.
         """

@@ -25,6 +25,7 @@ http.port: {http_port}
 transport.port: 0
 path.data: {folder}/data
 path.logs: {folder}/logs
+path.repo: {folder}/snapshots
 # Free space instead of shares: a laptop's disk that is 95 % full is no reason to refuse writes.
 cluster.routing.allocation.disk.watermark.low: 500mb
 cluster.routing.allocation.disk.watermark.high: 300mb
@@ -96,9 +97,9 @@ class Instance:
         options = for_instance(options, home=home, folder=self.folder, vector=java.vector)
         (config / "jvm.options").write_text(options, encoding="utf-8")
         shutil.rmtree(self.folder / "tmp", ignore_errors=True)
-        for name in ("data", "logs", "tmp"):
+        for name in ("data", "logs", "snapshots", "tmp"):
             (self.folder / name).mkdir(exist_ok=True)
-        for name in ("config", "data", "logs", "tmp"):
+        for name in ("config", "data", "logs", "snapshots", "tmp"):
             self._run_as.own(self.folder / name)
             (self.folder / name).chmod(0o700)
 

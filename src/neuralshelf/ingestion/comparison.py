@@ -23,7 +23,8 @@ from neuralshelf.pipelines.stamps import digest, joined, picture_field, stamp_fi
 SAME = 0.999
 """Least cosine between two vectors that one model makes of one text, however they were kept."""
 
-CHUNK = 100
+CHUNK = 16
+"""Rows that are looked at together: their pictures are in memory."""
 
 Prepare = Callable[[Document], Mapping[str, Any]]
 

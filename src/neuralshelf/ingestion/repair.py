@@ -20,6 +20,7 @@ from neuralshelf.pipelines.stamps import digest, picture_field
 T = TypeVar("T")
 
 BULK = 32
+PICTURES = 4  # of many megabytes each, perhaps
 WRITERS = 4
 ATTEMPTS = 3
 CONFLICT = "version_conflict_engine_exception"
@@ -68,6 +69,7 @@ class Repair:
     """One repair.
 
     Attributes:
+        comparison: reads whole documents (`full`).
         dry_run: read everything, write nothing.
         note: gets everything that is left.
     """
@@ -111,9 +113,9 @@ class Repair:
                 self._leave(each.id, "refused", each.cause, MEND_ROW)
             elif not each.indexed:
                 new[each.id] = each.body
-            elif self._wrong(each.found, each.picture, known=True):
+            elif any(map(self._pictured, self._wrong(each.found, each.picture, known=True))):
                 other.append(each)
-        pictures = [{each.id: each.picture for each in some} for some in _batches(other, BULK)]
+        pictures = [{each.id: each.picture for each in some} for some in _batches(other, PICTURES)]
         self._count(writers.map(self._mend_pictures, pictures))
         self._indexed += len(new)
         for failed in writers.map(self._create, ({i: new[i] for i in some} for some in _batches(new, BULK))):
@@ -152,6 +154,8 @@ class Repair:
             for found in self._read(waiting):
                 identity = found["_id"]
                 names = self._wrong(found, pictures.get(identity), known=identity in pictures)
+                if self.dry_run and identity in pictures:
+                    names = list(filter(self._pictured, names))  # its texts are counted with all others
                 if not names:
                     continue
                 wrong[identity] = names
@@ -197,10 +201,14 @@ class Repair:
             elif known:
                 wrong = has != (digest(picture) if picture else None) or states[name] not in RIGHT
             else:  # nothing is known of its picture: what holds none can be mended all the same
-                wrong = vector.joint and has is None and states[name] not in RIGHT
+                mended = self.comparison is not None and found["_id"] in self.comparison.ids  # with its row
+                wrong = vector.joint and has is None and states[name] not in RIGHT and not mended
             if wrong:
                 names.append(name)
         return names
+
+    def _pictured(self, name: str) -> bool:
+        return self.scan.index.vectors[name].image is not None
 
     def _less(self, source: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
         gone = {field for name in names for field in (name, *self.scan.index.vectors[name].stamps(name))}

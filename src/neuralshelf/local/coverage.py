@@ -66,7 +66,8 @@ def repair(
         confirm_models(client, deployment)
     scan = _scan(client, deployment)
     with _noting(ids) as note:
-        return Repair(scan, _comparison(scan, deployment, catalogue, options), options.dry_run, note).run()
+        comparison = _comparison(scan, deployment, catalogue, options, full=True)
+        return Repair(scan, comparison, options.dry_run, note).run()
 
 
 def _scan(client: OpenSearch, deployment: Deployment) -> Scan:
@@ -74,11 +75,13 @@ def _scan(client: OpenSearch, deployment: Deployment) -> Scan:
     return Scan(client, index.physical_name, index, deployment.generation)
 
 
-def _comparison(scan: Scan, deployment: Deployment, catalogue: Path | None, options: Options) -> Comparison | None:
+def _comparison(
+    scan: Scan, deployment: Deployment, catalogue: Path | None, options: Options, *, full: bool = False
+) -> Comparison | None:
     if catalogue is None:
         return None
     found = open_catalogue(deployment, catalogue, options)
-    return Comparison(scan, found, preparer_of(deployment, found))
+    return Comparison(scan, found, preparer_of(deployment, found), full)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ WHITE = [chr(code) for code in range(0x3001) if chr(code).isspace()] + [
     "\u00a0",
     "\u202f",
 ]
-HOSTILE = [
+STRANGE = [
     *(None, "", " ", True, False, 0, -1, 1984, 2**31, 2**63 - 1, -(2**63), 0.0, -0.0, 1.0, 0.1, 1e-3, 9.999e-4),
     *(1e7, 9999999.0, 12345678.9, 1e21, 5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, 0.30000000000000004),
     *("a", "ß", "\x00", "\x1f", "a\x00b", "\ud800", "\udc00 lone", "\U0001f9fa", "e\u0301", "${parameters.input}"),
@@ -47,16 +47,16 @@ HOSTILE = [
 
 
 def documents(number: int) -> Iterator[dict[str, Any]]:
-    """Documents with strange texts: each value of HOSTILE at least once, then mixtures and random strings."""
+    """Documents with strange texts: each value of STRANGE at least once, then mixtures and random strings."""
     chance = random.Random(5)
-    for value in HOSTILE:
+    for value in STRANGE:
         yield {"title": value, "brand": "b", "description": value}
     for _ in range(number):
         text = "".join(
             chance.choice([*WHITE, *"ab", chr(chance.randrange(0x110000))]) for _ in range(chance.randrange(12))
         )
         values = {
-            field: chance.choice([text, text, chance.choice(HOSTILE)]) for field in ("title", "brand", "description")
+            field: chance.choice([text, text, chance.choice(STRANGE)]) for field in ("title", "brand", "description")
         }
         yield {field: value for field, value in values.items() if chance.random() < 0.8}
 

@@ -13,13 +13,23 @@ from neuralshelf.engine.user import RunAs
 from neuralshelf.errors import EngineError, MissingDependencyError
 from tests.engine.connectors.conftest import make_wire, wire
 from tests.engine.fixtures import model_server, serve_models, temporary_folders
-from tests.engine.pipelines.conftest import catalogue, empty_shop, full_shop, open_shop
+from tests.engine.pipelines.conftest import catalogue, empty_shop, full_shop, joint_shop, open_shop
 
 from .home import find_java_17, reachable, secured_home
 from .node import SecuredNode
 
 # Defined here again, they are made again, on this engine.
-__all__ = ["catalogue", "empty_shop", "full_shop", "make_wire", "model_server", "open_shop", "serve_models", "wire"]
+__all__ = [
+    "catalogue",
+    "empty_shop",
+    "full_shop",
+    "joint_shop",
+    "make_wire",
+    "model_server",
+    "open_shop",
+    "serve_models",
+    "wire",
+]
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from tests.engine.connectors.test_connectors import (
 )
 from tests.engine.pipelines.test_ingest import *  # noqa: F403
 from tests.engine.pipelines.test_search import *  # noqa: F403
+from tests.engine.pipelines.test_stamps import *  # noqa: F403
 from tests.engine.pipelines.test_templates import *  # noqa: F403
 
 __all__ = [

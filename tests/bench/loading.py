@@ -3,9 +3,10 @@
     python tests/bench/loading.py [--url URL | --heap 4g] [--size 10000] [--dimension 384] [--rounds 3]
 
 Each way is one line: the same vectors, made, written as JSON, kept without a graph, and indexed as shipped; then the
-last with one thing changed. All are run in turn, `--rounds` times after one that is not counted; medians. Loading ends
-when the vectors are searchable (refresh) and background merges are over. While vectors are indexed as shipped, hot
-threads are asked for again and again: what the engine's busy threads were at is the second table. Writes loading.md.
+last with one thing changed. All are run in turn, `--rounds` times after one that is not counted; medians. The engine's
+processor time is told too, since that is less moved by what else the machine does. Loading ends when the vectors are
+searchable (refresh) and background merges are over. While vectors are indexed as shipped, hot threads are asked for
+again and again: what the engine's busy threads were at is the second table. Writes loading.md.
 """
 
 import argparse
@@ -86,13 +87,17 @@ class HotThreads:
 
     def _run(self) -> None:
         while not self._over.wait(0.1):
-            text = self._engine.client.nodes.hot_threads(threads=6, params={"interval": "400ms", "snapshots": "4"})
-            for part in re.split(r"\n(?=\s+[\d.]+% \()", str(text))[1:]:
-                name, _, stack = part.strip().partition("\n")
-                share = float(name.split("%", 1)[0])
-                if share >= 1:
-                    work = next((work for work, pattern in AT_WORK.items() if re.search(pattern, stack)), "other")
-                    self.seen[f"{work}{', merging' if 'merge' in name.lower() else ''}"] += int(10 * share)
+            # one snapshot of each thread, weighed by the time it had
+            text = self._engine.client.nodes.hot_threads(threads=6, params={"interval": "200ms", "snapshots": "1"})
+            thread, share, stack = "", 0.0, ""
+            for line in [*str(text).splitlines(), "0.0% by thread ''"]:
+                if found := re.match(r" *([\d.]+)% .*by thread '(.*)'", line):
+                    if stack:
+                        work = next((work for work, pattern in AT_WORK.items() if re.search(pattern, stack)), "other")
+                        self.seen[f"{work}{', merging' if 'merge' in thread.lower() else ''}"] += int(10 * share)
+                    share, thread, stack = float(found[1]), found[2], ""
+                elif thread:
+                    stack += line
 
 
 def main() -> int:
@@ -107,20 +112,24 @@ def main() -> int:
     options = parser.parse_args()
     with opened(options.url, options.heap, options.folder) as engine:
         compared = ways(engine, Cloud(options.dimension), options.size)
-        times: dict[str, list[float]] = {name: [] for name in compared}
+        times: dict[str, list[tuple[float, float]]] = {name: [] for name in compared}
         for _ in tqdm(range(1 + options.rounds), desc="rounds", file=sys.stderr, disable=not sys.stderr.isatty()):
             for name, work in compared.items():
-                start = time.perf_counter()
+                start, cpu = time.perf_counter(), engine.cpu()
                 work()
-                times[name].append(time.perf_counter() - start)
+                times[name].append((time.perf_counter() - start, engine.cpu() - cpu))
         with HotThreads(engine) as hot:
             compared[AS_SHIPPED]()
         engine.drop(NAME)
         version = engine.version
-    medians = {name: statistics.median(found[1:]) for name, found in times.items()}
-    body = [(name, value, options.size / value, value / medians[AS_SHIPPED]) for name, value in medians.items()]
-    formats = (".2f", ".2f", ".0f", ".2f")
-    spent = tabulate(body, headers=("way", "s", "vectors/s", "÷ as shipped"), tablefmt="github", floatfmt=formats)
+    medians = {
+        name: tuple(statistics.median(figures) for figures in zip(*found[1:], strict=True))
+        for name, found in times.items()
+    }
+    shipped = medians[AS_SHIPPED]
+    body = [(way, s, options.size / s, s / shipped[0], cpu, cpu / shipped[1]) for way, (s, cpu) in medians.items()]
+    headers = ("way", "s", "vectors/s", "÷ as shipped", "processor s of the engine", "÷ as shipped")
+    spent = tabulate(body, headers=headers, tablefmt="github", floatfmt=("", ".2f", ".0f", ".2f", ".2f", ".2f"))
     busy = [(name, 100 * share / hot.seen.total()) for name, share in hot.seen.most_common()]
     at = tabulate(busy, headers=("the engine's threads are at", "% of their time"), tablefmt="github", floatfmt=".0f")
     what = f"{brief(options.size)} vectors of {options.dimension} dimensions, {machine()}, {version}"

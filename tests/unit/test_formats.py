@@ -1,14 +1,12 @@
 """JSON lines, CSV and Parquet give the same products; what is wrong in a file costs one row, or says what to do."""
 
 import csv
-import decimal
 import gzip
 import io
 import json
 import resource
-import sys
 import tracemalloc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,33 +14,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from neuralshelf.errors import InputError, MissingDependencyError
+from neuralshelf.errors import InputError
 from neuralshelf.ingestion.catalogue import BadLine, Catalogue, Product
 from neuralshelf.ingestion.formats import FormatName
 from neuralshelf.ingestion.lines import MAX_LINE_BYTES
-from neuralshelf.pipelines.spec import IndexSpec, VectorSpec
-
-INDEX = IndexSpec(
-    name="products",
-    fields={"title": "text", "price": "float", "stock": "integer", "new": "boolean", "sku": "keyword"},
-    vectors={"image_vector": VectorSpec(connector="picture", image="image")},
-    product="sku",
-)
-
-
-def read(path: Path, data: bytes, **options: Any) -> list[Product | BadLine]:
-    path.write_bytes(data)
-    return list(Catalogue(path, INDEX, **options).rows())
-
-
-def products(rows: Sequence[Product | BadLine]) -> list[tuple[str, dict[str, Any], list[str]]]:
-    assert not [row.cause for row in rows if isinstance(row, BadLine)]
-    found = [row for row in rows if isinstance(row, Product)]
-    return [(row.id, dict(row.fields), [picture.name for picture in row.pictures]) for row in found]
-
+from tests.unit.rows import INDEX, products, read
 
 ROWS: list[dict[str, Any]] = [
     {"id": "a", "title": 'Cup; "blue", big', "price": 3.5, "stock": 7, "new": True, "images": ["a.jpg", "b/c.jpg"]},
@@ -225,81 +204,6 @@ def test_a_file_that_can_t_be_read_is_one_line_with_a_next_step(
     assert caught.value.hint
 
 
-def parquet(path: Path, **columns: Any) -> list[Product | BadLine]:
-    pq.write_table(pa.table(columns), path)
-    return list(Catalogue(path, INDEX).rows())
-
-
-def test_parquet_types_become_those_of_the_index(tmp_path: Path) -> None:
-    rows = parquet(
-        tmp_path / "c.parquet",
-        id=pa.array([1, 2, 9007199254740993], pa.int64()),
-        title=pa.array(["Cup", None, "Cup"]).dictionary_encode(),
-        price=pa.array([decimal.Decimal("3.50"), None, decimal.Decimal("0.01")], pa.decimal128(9, 2)),
-        stock=pa.array([3.0, None, 4.0]),
-        image=pa.array(["a.jpg", None, ""]),
-    )
-    assert products(rows) == [
-        ("1", {"title": "Cup", "price": 3.5, "stock": 3}, ["a.jpg"]),
-        ("2", {}, []),
-        ("9007199254740993", {"title": "Cup", "price": 0.01, "stock": 4}, []),
-    ]
-
-
-def test_a_number_that_is_none_in_parquet_is_a_bad_row(tmp_path: Path) -> None:
-    bad, good = parquet(tmp_path / "c.parquet", id=["a", "b"], price=[float("nan"), 1.0])
-    assert isinstance(bad, BadLine)
-    assert "price is nan, which is no number" in bad.cause
-    assert isinstance(good, Product)
-
-
-def test_text_that_is_not_utf8_costs_its_row_alone(tmp_path: Path) -> None:
-    damaged = pa.Array.from_buffers(pa.string(), 2, pa.array([b"Cup", b"K\xf6rb"], pa.binary()).buffers())
-    good, bad = parquet(tmp_path / "c.parquet", id=["a", "b"], title=damaged)
-    assert isinstance(good, Product)
-    assert isinstance(bad, BadLine)
-    assert "title holds bytes that are not UTF-8" in bad.cause
-
-
-@pytest.mark.parametrize(
-    ("column", "values", "words"),
-    [
-        ("price", ["3.5"], "column price is string, which can't become float"),
-        ("title", [3], "column title is int64, which can't become text"),
-        ("id", [1.5], "column id is double, which can't become id"),
-        ("images", [[1]], "can't become images"),
-        ("image", [b"\xff\xd8"], "column image is binary"),
-    ],
-)
-def test_a_column_of_another_type_is_told_before_any_row(
-    tmp_path: Path, column: str, values: list[Any], words: str
-) -> None:
-    with pytest.raises(InputError, match=words):
-        parquet(tmp_path / "c.parquet", **{"id": ["a"], column: values})
-
-
-def test_a_parquet_without_ids_is_told_before_any_row(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="has no column id, but sku, title"):
-        parquet(tmp_path / "c.parquet", sku=["a"], title=["Cup"])
-
-
-def test_a_broken_page_of_parquet_is_one_line(tmp_path: Path) -> None:
-    path = tmp_path / "c.parquet"
-    pq.write_table(pa.table({"id": [f"p{number}" for number in range(20_000)]}), path)
-    data = bytearray(path.read_bytes())
-    data[1000:9000] = b"\xff" * 8000
-    path.write_bytes(data)
-    with pytest.raises(InputError, match="can't be read as Parquet"):
-        list(Catalogue(path, INDEX).rows())
-
-
-def test_without_pyarrow_parquet_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    (tmp_path / "c.parquet").write_bytes(b"PAR1")
-    with pytest.raises(MissingDependencyError, match=r"neuralshelf\[parquet\]"):
-        Catalogue(tmp_path / "c.parquet", INDEX)
-
-
 @pytest.mark.parametrize("name", ["c.jsonl", "c.csv", "c.parquet"])
 def test_columns_that_the_index_has_no_field_for_are_counted(tmp_path: Path, name: str) -> None:
     rows = [{"id": "a", "colour": "red", "size": 3}, {"id": "b", "colour": "blue", "size": 4}]
@@ -357,6 +261,7 @@ JSON_LINES = st.lists(
 )
 
 
+@settings(deadline=None)  # files on a busy machine
 @given(rows=JSON_LINES)
 @example(rows=[b"\xef\xbb\xbf"])
 def test_any_json_lines_are_products_or_bad_lines(tmp_path_factory: pytest.TempPathFactory, rows: list[bytes]) -> None:
@@ -368,6 +273,7 @@ def test_any_json_lines_are_products_or_bad_lines(tmp_path_factory: pytest.TempP
     assert check_any(path) == [number for number, line in enumerate(lines, 1) if line.strip()]
 
 
+@settings(deadline=None)  # files on a busy machine
 @given(data=st.binary(max_size=200), header=st.sampled_from([b"", b"id,title,price,image\n", b"id;stock;new\n"]))
 def test_any_bytes_as_csv_are_products_or_bad_lines(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, header: bytes
@@ -381,6 +287,7 @@ def test_any_bytes_as_csv_are_products_or_bad_lines(
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12)
 
 
+@settings(deadline=None)  # files on a busy machine
 @given(
     titles=st.lists(CELLS, min_size=1, max_size=5),
     prices=st.lists(st.floats(-3e38, 3e38), min_size=5, max_size=5),

@@ -29,6 +29,15 @@ _COPY_BYTES = 1 << 20
 _BLOCK = 512  # of a tar
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others unpack without a limit
 _ENCRYPTED = 0x1
+_DAMAGE = (
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+)  # what zipfile raises
 
 Found = TypeVar("Found")
 
@@ -71,7 +80,7 @@ class Zip:
         try:
             _check_directory(path)
             self._zip = zipfile.ZipFile(path)
-        except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as fault:
+        except _DAMAGE as fault:
             raise InputError(f"{path} can't be read as a zip: {fault}", hint="make the archive again") from None
         self._members = _Members(path, ((info.filename, info) for info in self._zip.infolist() if not info.is_dir()))
 
@@ -94,7 +103,7 @@ class Zip:
         try:
             with self._lock, self._zip.open(info) as file:
                 return file.read(limit + 1)  # never more than declared; the checksum finds what was declared falsely
-        except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as fault:
+        except _DAMAGE as fault:
             raise Refused("Unreadable", f"{name}: damaged in {self.path.name}: {fault}") from None
 
     def close(self) -> None:

@@ -52,16 +52,17 @@ def plain_name(name: str) -> str:
         ValueError: an address, an absolute path, one with `..`, NUL or a lone surrogate, or no name at all.
     """
     shown = ascii(name[:80])
-    if _ADDRESS.search(name):
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    plain = "/".join(parts)
+    if _ADDRESS.search(name) or _ADDRESS.search(plain):
         raise ValueError(f"picture {shown} is an address; only files of the pictures' source are read")
     if _NO_NAME.search(name):
         raise ValueError(f"picture {shown} holds a NUL character or a lone surrogate")
-    parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or ".." in parts:
         raise ValueError(f"picture {shown} is outside the pictures' folder")
     if not parts:
         raise ValueError(f"picture {shown} is no name of a file")
-    return "/".join(parts)
+    return plain
 
 
 class Folder:

@@ -51,7 +51,7 @@ class Failure:
     @property
     def may_pass(self) -> bool:
         """Whether sending the item again may help: nothing here blames the document."""
-        if self.throttled or _AWAY.search(self.reason) or _NO_VECTOR.search(self.reason):
+        if self.throttled or _AWAY.search(self.reason) or self._no_vector:
             return True
         barred = self._said in (401, 403, 404) and "remote service" in self.reason
         return barred or (self._said in (408, 500, 502, 503, 504) and self.code not in _FINAL)
@@ -66,8 +66,8 @@ class Failure:
         """What failed, by a stable name: the model's failures have names of ours, all others OpenSearch's own."""
         if self.refused_by_model:
             return "ModelRefused"
-        if _NO_VECTOR.search(self.reason):
-            return "NoVector"
+        if self._no_vector:
+            return self._no_vector
         if not _MODEL.search(self.reason):
             return self.code
         return "ModelThrottled" if self.throttled else "ModelFailed"
@@ -93,6 +93,10 @@ class Failure:
         container = _CONTAINER.search(self.reason) if self.status == 424 else None
         return int(container[1]) if container else self.status
 
+    @property
+    def _no_vector(self) -> str | None:
+        return next((code for words, code in _NO_VECTOR.items() if words in self.reason), None)
+
 
 _UNREACHABLE = "unreachable"
 _NULL = ('{"message": null}', '{"message":null}', "error status 400 with empty body", "remote service: null")
@@ -101,11 +105,14 @@ _CONTAINER = re.compile(r'"[Oo]riginalStatusCode" ?: ?([0-9]{3})')
 _AWAY = re.compile("Error communicating with remote model|Endpoint .* not found|model identifier is invalid")
 # What else ML Commons and its callers say when an answer can't be read, or has too few vectors.
 _MODEL = re.compile("[Rr]emote|Acquire operation|PREDICT in aws connector|tensorsList|^toIndex")
-# An answer that is no usable vector: the model's doing, too.
-_NO_VECTOR = re.compile(
-    "Vector dimension mismatch|KNN vector values cannot be|zero vector is not supported"
-    "|embedding should be a non-empty|model output is null"
-)
+# An answer that is no usable vector is the model's doing, too: what OpenSearch says about it -> code.
+_NO_VECTOR = {
+    "Vector dimension mismatch": "WrongDimension",
+    "KNN vector values cannot be": "NotFinite",
+    "zero vector is not supported": "ZeroVector",
+    "embedding should be a non-empty": "NoVector",
+    "model output is null": "NoVector",
+}
 # The pipeline's own refusals come with status 500.
 _FINAL = ("fail_processor_exception", "mapper_parsing_exception", "script_exception")
 

@@ -94,6 +94,15 @@ _ERROR_BODY = json.dumps({"message": "CUDA out of memory"}).encode()
 _PAGE = b"<!DOCTYPE html><html><body>Sign in</body></html>"
 
 
+def _huge(body: bytes) -> bytes:
+    """Vectors of millions of numbers, written quickly: a slow answer would be another fault."""
+    answer = json.loads(body)
+    texts = isinstance(answer, list)
+    numbers = json.dumps(answer[0] if texts else answer["embedding"])[1:-1]
+    row = f"[{', '.join([numbers] * (50_000_000 // len(numbers)))}]"
+    return (f"[{', '.join([row] * len(answer))}]" if texts else f'{{"embedding": {row}}}').encode()
+
+
 def _first_value(value: object) -> Fault:
     return reshaped(lambda rows: [[value, *row[1:]] for row in rows])
 
@@ -113,7 +122,7 @@ GARBAGE: Mapping[str, Fault] = {
     "error body": altered(lambda _: _ERROR_BODY),
     "empty body": altered(lambda _: b""),
     "truncated": altered(lambda body: body[: len(body) // 2]),
-    "50 MB": reshaped(lambda rows: [row * 5_500 for row in rows]),
+    "50 MB": altered(_huge),
 }
 
 MIXED: Mapping[str, Fault] = {

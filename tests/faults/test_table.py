@@ -105,6 +105,14 @@ PICTURES: Mapping[str, Says] = {
     "error body": _unread("No results for path"),
 }
 
+CODES = {
+    "dimension mismatch": "WrongDimension",
+    "cannot be": "NotFinite",
+    "zero vector": "ZeroVector",
+    "non-empty": "NoVector",
+    "model output": "NoVector",
+}
+
 UNSEEN = ("more", "shifted", "other order")
 """What OpenSearch takes as it comes."""
 
@@ -147,7 +155,7 @@ def test_what_an_item_says_and_what_is_made_of_it(clean: Shop, logical: str, nam
         if found.groups():  # a letter names the size that the index expects
             assert int(found[1]) == {"text": 384, "picture": 512, "titan": 256}[logical]
         assert verdict(failure) == says.verdict
-        assert failure.cause_class == class_of(logical, name)
+        assert failure.cause_class == class_of(says)
 
 
 def verdict(failure: Failure) -> Verdict | None:
@@ -159,14 +167,10 @@ def verdict(failure: Failure) -> Verdict | None:
     return "alone" if failure.refused_by_model else None
 
 
-def class_of(logical: str, name: str) -> str:
+def class_of(says: Says) -> str:
     """The code of a letter about it."""
-    if name in ("424 input", "400 input"):
-        return "ModelRefused"
-    if name in THROTTLING or name == "429 not ready":
-        return "ModelThrottled"
-    unread = ("html", "empty body", "truncated", *(("error body",) if logical != "text" else ()))
-    return "NoVector" if name in GARBAGE and name not in unread else "ModelFailed"
+    found = next((code for words, code in CODES.items() if words in says.reason), None)
+    return found or {"alone": "ModelRefused", "slower": "ModelThrottled", "again": "ModelFailed"}[says.verdict]
 
 
 def test_nothing_of_all_that_was_indexed(clean: Shop) -> None:

@@ -86,8 +86,8 @@ def test_a_format_that_is_named_counts_more_than_the_suffix(tmp_path: Path, name
 
 
 def test_rows_have_the_numbers_that_an_editor_or_a_spreadsheet_shows(tmp_path: Path) -> None:
-    table = read(tmp_path / "c.csv", b'id,title\na,"two\nlines"\n\nb,one\n')
-    assert [row.line for row in table] == [2, 4]
+    table = read(tmp_path / "c.csv", b'id,title\na,"two\nlines"\n\nb,one\n,\nc,one\n')
+    assert [row.line for row in table] == [2, 4, 6]
     assert [row.line for row in read(tmp_path / "c.jsonl", b'\n{"id":"a"}\n\n{"id":"b"}')] == [2, 4]
 
 

@@ -60,8 +60,8 @@ class Table:
                 except (csv.Error, TooLong) as fault:
                     cells = str(fault)
                 number += 1
-                if number == 1 or not cells:
-                    continue  # the header, or an empty line
+                if number == 1 or not any(cells):
+                    continue  # the header, or an empty row
                 if lines.number > first and (isinstance(cells, str) or len(cells) != len(self.header)):
                     what = cells if isinstance(cells, str) else f"row of {len(cells)} cells"
                     cells = f"{what}; it goes from line {first} to {lines.number}: is a closing quote missing?"

@@ -69,11 +69,7 @@ def test_a_converted_picture_is_plain_and_shows_what_the_model_server_sees_in_th
     before = pictures.decode(original, pictures.PictureLimits())
     after = pictures.decode(converted, pictures.PictureLimits())
     assert before.shape == after.shape
-    if converted.startswith(b"\x89PNG"):
-        assert np.array_equal(before, after)
-    else:
-        assert original.startswith(b"\xff\xd8"), "only what is a JPEG may become one"
-        assert np.abs(before.astype(int) - after).mean() < 1.5
+    assert np.array_equal(before, after)
 
 
 def test_a_converted_picture_brings_nothing_of_the_originals_metadata() -> None:
@@ -264,14 +260,14 @@ def as_stored(image: Image.Image, kind: str) -> bytes:
             clear.putalpha(image.convert("L").point(lambda value: 255 if value < 250 else 0))
             return encoded(clear, "PNG")
         case "camera":
-            return turned(8, image=image.resize((4000, 3000)))
+            return turned(8, image=image.resize((2000, 1500)))
         case _:
             return encoded(image, kind)
 
 
 @pytest.mark.parametrize("kind", ["turned", "CMYK", "MPO", "alpha", "camera", "WEBP", "GIF"])
 def test_the_vector_of_a_converted_picture_is_that_of_the_original(lite: LiteEncoder, kind: str) -> None:
-    files = sorted((PROJECT / "samples" / "images").glob("*.jpg"))[::97]
+    files = sorted((PROJECT / "samples" / "images").glob("*.jpg"))[::61]
     for file in files:
         with Image.open(file) as image:
             original = as_stored(image.convert("RGB"), kind)
@@ -279,7 +275,7 @@ def test_the_vector_of_a_converted_picture_is_that_of_the_original(lite: LiteEnc
         assert admitted.converted
         decoded = [pictures.decode(data, pictures.PictureLimits()) for data in (original, admitted.data)]
         first, second = lite.encode([Sample(image=pixels) for pixels in decoded])
-        assert first @ second >= 0.999, f"{file.name}: {first @ second}"
+        assert first @ second >= 0.99999, f"{file.name}: {first @ second}"
 
 
 class Specs(Frozen):

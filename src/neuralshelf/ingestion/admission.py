@@ -111,7 +111,6 @@ def admit_file(path: Path, limits: PictureLimits = DEFAULT_LIMITS) -> Admitted:
 def _admitted(
     image: ImageFile.ImageFile, data: bytes, limits: PictureLimits, decoder: pictures.PictureLimits
 ) -> Admitted:
-    lossy = image.format in ("JPEG", "MPO")
     found = pictures.peculiarities(image)
     if max(image.size) > limits.max_side:
         found.append("too many pixels")
@@ -122,16 +121,20 @@ def _admitted(
         found = pictures.peculiarities(image)  # a PNG may say behind its pixels that it is to be turned
     if not found:
         return Admitted(data)
-    return Admitted(_fitting(pictures.upright(image, decoder), limits, lossy=lossy), ", ".join(found))
+    return Admitted(_fitting(pictures.upright(image, decoder), limits), ", ".join(found))
 
 
-def _fitting(picture: Image.Image, limits: PictureLimits, *, lossy: bool) -> bytes:
-    """A file of the picture that fits: PNG of what had no losses yet, otherwise JPEG, smaller if it must be."""
-    data = _jpeg(picture) if lossy else _png(picture)
+def _fitting(picture: Image.Image, limits: PictureLimits) -> bytes:
+    """A file of the picture that fits: PNG, without any loss; where that is too large JPEG, smaller if it must be.
+
+    JPEG would be a third of the size. A JPEG that was turned and packed again has another vector, though: cosine 0.992
+    to 0.998 on pictures of 256 x 256 pixels.
+    """
+    data = _png(picture)
+    if _encoded_size(data) > limits.max_encoded:
+        data = _jpeg(picture)
     while _encoded_size(data) > limits.max_encoded:
-        if lossy:
-            picture = picture.reduce(2)
-        lossy = True
+        picture = picture.reduce(2)
         data = _jpeg(picture)
     return data
 

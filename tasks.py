@@ -176,6 +176,7 @@ def backfill(
     pictures: str = "",
     only_given: bool = False,
     dry_run: bool = False,
+    restart: bool = False,
     full_speed: bool = False,
     json: bool = False,
     environment: str = "local",
@@ -183,7 +184,7 @@ def backfill(
     """Index a catalogue with vectors made in bulk (--vectors FILE); --requests DIR writes what those are made from."""
     given = {"requests": requests, "vector": vector, "pictures": pictures}
     words = [word for name, value in given.items() if value for word in (f"--{name}", value)]
-    words += flags(only_given=only_given, dry_run=dry_run, full_speed=full_speed, json=json)
+    words += flags(only_given=only_given, dry_run=dry_run, restart=restart, full_speed=full_speed, json=json)
     run("backfill", file, *vectors, *words, environment=environment)
 
 

@@ -20,6 +20,7 @@ from neuralshelf.ingestion.documents import Document, documents
 from neuralshelf.ingestion.transform import write_requests
 from neuralshelf.ingestion.vectors import Faulty, Given, VectorFiles
 from neuralshelf.ingestion.vectorstore import VectorStore
+from neuralshelf.local.backfill import Vectors
 from neuralshelf.pipelines.spec import IndexSpec, VectorSpec
 from neuralshelf.pipelines.stamps import digest, stamp, together
 
@@ -278,3 +279,16 @@ def test_requests_for_bedrock_alone_are_refused(tmp_path: Path) -> None:
     titan = BedrockTitanMultimodal(kind="bedrock-titan-multimodal")
     with pytest.raises(ConfigError, match="Bedrock"):
         write_requests([], tmp_path, index=PLAIN, connectors={"text": titan, "picture": titan}, prepare=prepare)
+
+
+def test_a_run_is_marked_by_its_files_as_they_are_and_by_how_they_are_used(tmp_path: Path) -> None:
+    files = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+    for file in files:
+        file.write_text("{}\n")
+    given = Vectors(files)
+    marks = [given.mark(files), given.mark(files[:1]), Vectors(files, only_given=True).mark(files)]
+    marks.append(Vectors(files, field="text_vector").mark(files))
+    assert given.mark(files) == Vectors([tmp_path], seed=5).mark(files) == marks[0]
+    files[0].write_text("{}\n\n")
+    marks.append(given.mark(files))
+    assert len(set(marks)) == 5

@@ -34,6 +34,7 @@ def add(verb: Callable[[str, Run, str], argparse.ArgumentParser]) -> None:
     made.add_argument("--only-given", action="store_true", help="leave rows out that lack a vector")
     made.add_argument("--seed", type=int, help="of the choice of vectors that are compared with the deployed models")
     made.add_argument("--dry-run", action="store_true", help="read and check everything, send nothing")
+    made.add_argument("--restart", action="store_true", help="from the first row, wherever a run before was stopped")
     made.add_argument("--full-speed", action="store_true", help="don't slow down when searches get slower meanwhile")
     _catalogue(made)
 
@@ -85,7 +86,7 @@ def _listed(ids: tuple[str, ...]) -> str:
 def _options(words: argparse.Namespace) -> "Options":
     from neuralshelf.local.loading import Options
 
-    chosen = {name: getattr(words, name, False) for name in ("dry_run", "full_speed")}
+    chosen = {name: getattr(words, name, False) for name in ("dry_run", "restart", "full_speed")}
     return Options(pictures=words.pictures, format=words.format, **chosen)
 
 

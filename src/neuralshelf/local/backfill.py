@@ -1,5 +1,7 @@
 """What `backfill` and `embed` do on a stack."""
 
+import hashlib
+import json
 import secrets
 import sys
 from collections.abc import Iterable, Sequence
@@ -44,6 +46,11 @@ class Vectors:
     field: str | None = None
     only_given: bool = False
     seed: int | None = None
+
+    def mark(self, files: Sequence[Path]) -> str:
+        """The same for the same files, unchanged and used in the same way."""
+        found = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+        return hashlib.sha256(json.dumps([found, self.field, self.only_given]).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -119,6 +126,7 @@ def backfill_catalogue(
             options,
             wrap=lambda preparer: Filler(preparer, store, index, deployment.generation),
             choose=lambda rows: complete(rows, store, index) if given.only_given else rows,
+            mark=given.mark(files.files),
         )
         unknown, first = store.unknown(_LISTED)
         return Backfilled(

@@ -77,12 +77,14 @@ def ingest_catalogue(
     *,
     wrap: Callable[[Preparer], Prepare] | None = None,
     choose: Callable[[Rows], Rows] | None = None,
+    mark: str = "",
 ) -> Report:
     """Index a catalogue file and let the page show its pictures.
 
     Args:
-        wrap: makes documents otherwise than usual; such a run can't be resumed, only repeated.
-        choose: leaves rows out; the same holds.
+        wrap: makes documents otherwise than usual.
+        choose: leaves rows out.
+        mark: what `wrap` and `choose` go by: only a run with the same is gone on with.
 
     Raises:
         NeuralshelfError: the catalogue can't be read, models or cluster are not there, another model answers.
@@ -91,7 +93,6 @@ def ingest_catalogue(
     catalogue = open_catalogue(deployment, path, options)
     preparer = preparer_of(deployment, catalogue)
     prepare = wrap(preparer) if wrap else preparer
-    whole = wrap is None and choose is None
     choose = choose or (lambda rows: rows)
     if options.dry_run:
         run = Ingest(Sender(None, index.name, prepare), index, path.name, say=say)
@@ -104,7 +105,7 @@ def ingest_catalogue(
         stack.state.add_picture_folder(preparer.picture_key, catalogue.folder)
     except OSError as fault:
         say(f"{stack.folders.state} can't be written ({fault.strerror}): the page won't show this catalogue's pictures")
-    checkpoint = _checkpoint(stack, client, path, index.name) if whole else None
+    checkpoint = _checkpoint(stack, client, path, index.name, mark)
     start = checkpoint.load() if checkpoint is not None and not options.restart else Progress()
     if start.row:
         say(f"going on after row {start.row}, where a run before was stopped (--restart begins anew)")
@@ -146,11 +147,11 @@ def _asking(client: OpenSearch, deployment: Deployment) -> Callable[[], object]:
     return lambda: search(client, config.index.name, config.search.template, text="a", size=1)
 
 
-def _checkpoint(stack: Stack, client: OpenSearch, catalogue: Path, index: str) -> Checkpoint | None:
+def _checkpoint(stack: Stack, client: OpenSearch, catalogue: Path, index: str, mark: str) -> Checkpoint | None:
     try:
         found = client.indices.stats(index=index, metric="docs")["indices"]
     except AuthorizationException:
         say("this login may not read statistics of the index, so a stopped run begins anew")
         return None
     uuid = next(iter(found.values()))["uuid"]
-    return Checkpoint(stack.folders.state / "ingest", catalogue, uuid).open()
+    return Checkpoint(stack.folders.state / "ingest", catalogue, f"{uuid} {mark}".strip()).open()

@@ -4,6 +4,7 @@ import gzip
 import json
 import random
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from tests.engine.fixtures import ServeModels, ToyEncoder
 from tests.engine.ingestion.catalogues import picture, written
 from tests.engine.ingestion.test_ingest import letters, stored
 from tests.engine.provision.conftest import MakeProject
-from tests.engine.provision.deployment import ENVIRONMENT, FULL, Project
+from tests.engine.provision.deployment import ENVIRONMENT, FULL, SMALL, Project, slay
 
 ROOT = Path(__file__).resolve().parents[3]
 Row = dict[str, Any]
@@ -96,6 +97,11 @@ MakeShop = Callable[[int], Teapots]
 @pytest.fixture
 def make_shop(make_project: MakeProject) -> MakeShop:
     return lambda count: Teapots(make_project(FULL), count)
+
+
+def count(project: Project) -> int:
+    project.client.indices.refresh(index=project.name)
+    return int(project.client.count(index=project.name)["count"])
 
 
 def cosine(a: Any, b: Any) -> float:
@@ -212,6 +218,28 @@ def test_faulty_lines_end_as_letters_and_every_document_is_accounted_for(make_sh
     shop.ingest()
     assert len(stored(shop.project)) == 40
     assert letters(shop.project).keys() == {None}
+
+
+def test_a_killed_run_goes_on_after_the_last_settled_row(make_project: MakeProject) -> None:
+    shop = Shop(make_project(SMALL))
+    encoder = ToyEncoder()
+    rows = [{"id": f"p{number}", "title": f"cup number {number}"} for number in range(4000)]
+    vectors = encoder.encode([Sample(row["title"]) for row in rows], 384)
+    written(shop.catalogue, rows)
+    lines = [{"id": row["id"], "text_vector": encoded(v)} for row, v in zip(rows, vectors, strict=True)]
+    file = shop.vectors(lines[::-1])
+    process = shop.project.start("backfill", str(shop.catalogue), str(file), "--full-speed")
+    while count(shop.project) < 500:
+        assert process.poll() is None, "it was quicker than this test"
+        time.sleep(0.2)
+    time.sleep(1.1)  # the checkpoint is written every second
+    slay(process.pid)
+    process.communicate()
+    if count(shop.project) < len(rows):
+        assert shop.backfill(file).report.resumed_after > 0
+    found = stored(shop.project)
+    assert found.keys() == {row["id"] for row in rows}
+    assert all(cosine(found[row["id"]]["text_vector"], v) > 0.999999 for row, v in zip(rows, vectors, strict=True))
 
 
 def test_the_commands_say_what_was_done(make_shop: MakeShop) -> None:

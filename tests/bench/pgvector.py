@@ -23,7 +23,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 from opensearch import Opensearch, index_name
-from plots import HERE, needed, total
+from plots import HERE, circumstances, needed, total
 from postgres import SETTINGS, STORAGES, Postgres
 from ratio import compare
 from results import Cell, brief, exact, keep, read
@@ -197,7 +197,8 @@ def report() -> str:
     asked = tabulate(body, headers=headers, tablefmt="github", floatfmt=".2f")
     versions = "; ".join(sorted({version for row in turns.values() for version in row["versions"]}))
     settings = ", ".join(f"{name} {value}" for name, value in SETTINGS.items())
-    return f"# OpenSearch and pgvector\n\n{versions}; {settings}\n\n{built}\n\nIn turn, at equal recall:\n\n{asked}\n"
+    head = f"{circumstances(rows, SYSTEM)}\n\n{versions}; {settings}"
+    return f"# OpenSearch and pgvector\n\n{head}\n\n{built}\n\nIn turn, at equal recall:\n\n{asked}\n"
 
 
 def main() -> int:

@@ -85,6 +85,14 @@ def table(rows: Rows, system: str) -> str:
     return tabulate(body, headers="keys", tablefmt="github", disable_numparse=True)
 
 
+def circumstances(rows: Rows, system: str) -> str:
+    """Machine, versions and how busy it was, in a line."""
+    found = of(rows, system).values()
+    where = ", ".join(sorted({f"{row['machine']}, {row['version']}" for row in found}))
+    loads = [row["load"] for row in found]
+    return f"{where}; load of the machine when a cell was done: {min(loads):.1f} to {max(loads):.1f}"
+
+
 def growth(rows: Rows, system: str) -> str:
     """Exponents by which time, disk and latency grow with the number of vectors, from 10,000 up where there are two."""
     body = []
@@ -229,6 +237,7 @@ def main() -> int:
         return 1
     parts: Sequence[str] = (
         "# Vectors in OpenSearch: cost against number\n",
+        circumstances(rows, "opensearch") + "\n",
         table(rows, "opensearch"),
         "\nGrowth: time, disk and latency ∝ (number of vectors)^b, b =\n",
         growth(rows, "opensearch"),

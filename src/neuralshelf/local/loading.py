@@ -109,6 +109,8 @@ def ingest_catalogue(
     start = checkpoint.load() if checkpoint is not None and not options.restart else Progress()
     if start.row:
         say(f"going on after row {start.row}, where a run before was stopped (--restart begins anew)")
+    if index.product is not None:
+        client.indices.refresh(index=index.name)  # so that documents of pictures that products have no more are seen
     with ExitStack() as watching:
         searches = None
         if not options.full_speed:

@@ -1,6 +1,8 @@
 """All benchmarks against the stack that is up; prints the table and writes it to RESULTS.md beside this file.
 
 Run: ./inv up && ./inv ingest samples/catalogue.jsonl && ./inv bench
+
+Those that take hours are started by themselves: scale.py, pgvector.py, loading.py and ingesting.py.
 """
 
 import sys

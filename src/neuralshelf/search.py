@@ -1,9 +1,7 @@
 """Flow 3 from the command line: one request to the stored search template, nothing that `curl` could not do."""
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from opensearchpy import ConnectionError as NoConnection
@@ -28,17 +26,18 @@ def search(
     template: str,
     *,
     text: str | None = None,
-    picture: Path | None = None,
+    picture: str | None = None,
     size: int = 10,
     **params: Any,
 ) -> list[Hit]:
     """Search by text, by picture, or by both.
 
     Args:
+        picture: as base64, in a form that the models take (`ingestion.admission`).
         params: further parameters of the stored template (filters, weights, from).
 
     Raises:
-        InputError: neither text nor picture, or the picture file can't be read.
+        InputError: neither text nor picture.
         SearchError: the cluster refused the search; EngineError: it can't be reached.
     """
     text = text.strip() if text else None
@@ -48,12 +47,7 @@ def search(
     if text:
         values["text"] = text
     if picture is not None:
-        try:
-            values["image"] = base64.b64encode(picture.read_bytes()).decode("ascii")
-        except OSError as fault:
-            raise InputError(
-                f"picture {picture} can't be read ({fault.strerror})", hint="give the path of a picture"
-            ) from None
+        values["image"] = picture
     body = {"id": template, "params": values}
     try:
         answer = client.transport.perform_request("POST", f"/{index}/_search/template", body=body)

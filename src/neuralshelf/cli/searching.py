@@ -29,15 +29,18 @@ def ingest(words: argparse.Namespace) -> int:
 
 
 def search(words: argparse.Namespace) -> int:
+    from neuralshelf.ingestion.admission import picture_limits
+    from neuralshelf.local.catalogue import picture
     from neuralshelf.search import search as ask
     from neuralshelf.tables import hits_table
 
     if not 1 <= words.size <= 100:
         raise ConfigError(f"--size {words.size} is out of range", hint="give 1 to 100")
     stack, deployment = context(words)
+    config = deployment.config
+    image = picture(words.image, picture_limits(config.connectors, config.index)) if words.image else None
     client = stack.client(deployment)
-    index, template = deployment.config.index.name, deployment.config.search.template
-    hits = ask(client, index, template, text=words.text, picture=words.image, size=words.size)
+    hits = ask(client, config.index.name, config.search.template, text=words.text, picture=image, size=words.size)
     if words.json:
         found = [{"id": hit.id, "score": hit.score, **hit.fields} for hit in hits]
         print(json.dumps({"format_version": 1, "hits": found}, ensure_ascii=False))

@@ -88,7 +88,7 @@ class Ingest:
         with (
             tqdm(
                 total=total,
-                initial=self.start.row,
+                initial=min(self.start.row, total),
                 unit="row",
                 desc="ingest",
                 file=sys.stderr,
@@ -252,4 +252,4 @@ class Ingest:
         bar.set_postfix(
             dead=settled.dead_letters, again=len(self._waiting), sending=f"{self.tempo.writers}x{self.tempo.bulk}"
         )
-        bar.update(settled.row - bar.n)
+        bar.update(min(settled.row, int(bar.total or 0)) - bar.n)  # rows are numbered as in the file, empty ones too

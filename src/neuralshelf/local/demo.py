@@ -1,5 +1,6 @@
 """The whole chain on one machine: start, provision, ingest, search, show."""
 
+import base64
 import json
 import signal
 import subprocess
@@ -42,7 +43,8 @@ def demo(stack: Stack, deployment: Deployment, catalogue: Path, *, once: bool) -
             (f"picture: {picture.name}", None, picture),
             (f'text and picture: "blue" + {both.name}', "blue", both),
         ):
-            hits = search(client, index, template, text=text, picture=image, size=5)
+            shown = base64.b64encode(image.read_bytes()).decode("ascii") if image else None
+            hits = search(client, index, template, text=text, picture=shown, size=5)
             print(f"{title}\n{hits_table(hits)}\n")
         print(f"search page:  {running.page_url}")
         print(f"plain search: {curl(running.engine_url, index, template)}", flush=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from opensearchpy import AuthorizationException, OpenSearch
 
 from neuralshelf.deployment import Deployment
+from neuralshelf.errors import EngineError
 from neuralshelf.ingestion.account import Report
 from neuralshelf.ingestion.admission import picture_limits
 from neuralshelf.ingestion.catalogue import BadLine, Catalogue, Product
@@ -140,8 +141,16 @@ def _drop_stale_views(client: OpenSearch, index: IndexSpec, documents: Sequence[
     """Documents of pictures that a product had when it was ingested before, and has no more."""
     products = {document.product: document.views for document in documents if document.id == document.product}
     gone = stale_views(client, index, products)
-    if gone:
-        client.bulk(body=[{"delete": {"_id": identity}} for identity in gone], index=index.name)
+    if not gone:
+        return
+    answer = client.bulk(body=[{"delete": {"_id": identity}} for identity in gone], index=index.name)
+    for item in answer["items"]:
+        if "error" in item["delete"]:
+            raise EngineError(
+                f"document {item['delete']['_id']}, of a picture that its product has no more, can't be deleted: "
+                f"{item['delete']['error'].get('reason')}",
+                hint="neuralshelf status",
+            )
 
 
 def _asking(client: OpenSearch, deployment: Deployment) -> Callable[[], object]:

@@ -91,11 +91,11 @@ def throttle_a_model(hand: Hand) -> None:
     hand.edit_model("picture-search", rate_limiter={"limit": "5", "unit": "SECONDS"})
 
 
-@edit("ingest-pipeline", "ingest", "processors[1].fail.message", "processors[9]")
+@edit("ingest-pipeline", "ingest", "processors[1].fail.message", "processors[10]")
 def edit_and_add_a_processor(hand: Hand) -> None:
     def change(body: Any) -> None:
         body["processors"][1]["fail"]["message"] = "no"
-        assert len(body["processors"]) == 9
+        assert len(body["processors"]) == 10
         body["processors"].append({"set": {"field": "title", "value": "edited"}})
 
     hand.edit_pipeline(f"_ingest/pipeline/{hand.ingest}", change)

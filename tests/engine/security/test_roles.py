@@ -19,6 +19,7 @@ from opensearchpy import ConnectionError as NoConnection
 from neuralshelf.bulk import index_all
 from neuralshelf.client import connect
 from neuralshelf.errors import LockedError
+from neuralshelf.ingestion.deadletters import DeadLetters, Letter
 from neuralshelf.provision.doctor.diagnose import diagnose
 from neuralshelf.provision.guard import confirm
 from neuralshelf.provision.lock import holder, locked, unlock
@@ -187,6 +188,19 @@ def test_the_one_who_ingests_changes_and_deletes_single_documents(filled: Shop) 
     assert client.delete(index=INDEX, id="single")["result"] == "deleted"
 
 
+def test_the_one_who_ingests_keeps_dead_letters_and_replays_them(filled: Shop) -> None:
+    letters = DeadLetters.of(filled.client(INGEST), filled.project.deployment())
+    known = letters.fences(["p0", "nothing"])
+    assert not known["p0"].absent
+    assert known["nothing"].absent
+    letters.put([Letter(name, "C", "refused", 1, document={"title": "a mug"}) for name in ("r0", "r1", "r2")])
+    assert letters.settled(["r0"]) == 1
+    assert letters.codes() == {"C": 2}
+    assert filled.run(INGEST, "deadletters", "replay", "--id", "r1", "--json").json["replayed"] == 1
+    assert letters.drop() == 1
+    filled.run(SEARCH, "deadletters", "list", code=1)
+
+
 def test_the_one_who_searches_does_so_in_every_way(filled: Shop, catalogue: list[Product]) -> None:
     client, search = filled.client(SEARCH), filled.project.deployment().config.search
     picture = catalogue[7].picture
@@ -314,7 +328,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "read a search template": op("GET", "/_scripts/rolled-search", None, MIGRATE),
     "list tasks": op("GET", "/_tasks", None, MIGRATE),
     "read several documents": op("POST", f"/{INDEX}/_mget", {"ids": ["p0"]}, INGEST, MIGRATE),
-    "read an index's statistics": op("GET", f"/{INDEX}-1/_stats", None, MIGRATE),
+    "read an index's statistics": op("GET", f"/{INDEX}-1/_stats", None, INGEST, MIGRATE),
     # of none of them
     "search another index": op("POST", "/others-1/_search", ALL),
     "search everything": op("POST", "/_search", ALL),

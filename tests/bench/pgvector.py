@@ -38,7 +38,7 @@ SYSTEM = "pgvector"
 EF = (10, 20, 30, 40, 60, 80, 100, 140, 200, 300, 400, 600)
 ENOUGH = 0.999  # OpenSearch must find its equal
 TURN = 300
-"""Queries of one turn."""
+"""Queries of one turn; the same are asked before it, so that both find their pages in memory."""
 IN_TURN = "pgvector.jsonl"
 
 
@@ -125,7 +125,7 @@ def in_turn(
 
 
 def _turn(ask: Callable[[], AbstractContextManager[Ask]], truth: NDArray[Any], clients: int) -> Callable[[], float]:
-    return lambda: search(ask, truth[:TURN], clients, warm_up=50).p50
+    return lambda: search(ask, truth[:TURN], clients, warm_up=TURN).p50
 
 
 def table_name(cell: Cell) -> str:

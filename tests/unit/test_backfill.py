@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from neuralshelf.connectors.spec import BedrockTitanMultimodal, ConnectorSpec, SageMakerClip, SageMakerText
+from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ConfigError, InputError
 from neuralshelf.ingestion import transform
 from neuralshelf.ingestion.admission import Refused
@@ -20,9 +22,12 @@ from neuralshelf.ingestion.documents import Document, documents
 from neuralshelf.ingestion.transform import write_requests
 from neuralshelf.ingestion.vectors import Faulty, Given, VectorFiles
 from neuralshelf.ingestion.vectorstore import VectorStore
-from neuralshelf.local.backfill import Vectors
+from neuralshelf.local.backfill import Vectors, backfill_catalogue
+from neuralshelf.local.loading import Options
+from neuralshelf.local.stack import Stack
 from neuralshelf.pipelines.spec import IndexSpec, VectorSpec
 from neuralshelf.pipelines.stamps import digest, stamp, together
+from neuralshelf.settings import Folders
 
 GENERATION = "shop-test-v1"
 SIZES = {"text_vector": 3, "image_vector": 2, "joint_vector": 2}
@@ -292,3 +297,18 @@ def test_a_run_is_marked_by_its_files_as_they_are_and_by_how_they_are_used(tmp_p
     files[0].write_text("{}\n\n")
     marks.append(given.mark(files))
     assert len(set(marks)) == 5
+
+
+def test_vectors_that_are_all_of_another_size_are_refused_with_the_reason(tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parents[2]
+    shutil.copy(root / "neuralshelf.yaml", tmp_path)
+    shutil.copytree(root / "environments", tmp_path / "environments")
+    (tmp_path / "c.jsonl").write_text('{"id": "a", "title": "Cup"}\n')
+    (tmp_path / "v.jsonl").write_text('{"id": "a", "text_vector": [1, 2, 3]}\n')
+    stack = Stack(tmp_path / "neuralshelf.yaml", "local", Folders(tmp_path, tmp_path / "state"))
+    shop = Deployment.load(stack.config, "local")
+    with pytest.raises(InputError, match=r"v\.jsonl:1: WrongDimension: text_vector has 3 numbers, the index takes 384"):
+        backfill_catalogue(stack, shop, tmp_path / "c.jsonl", Vectors([tmp_path / "v.jsonl"]), Options(dry_run=True))
+    (tmp_path / "v.jsonl").write_text("\n")
+    with pytest.raises(InputError, match="no vector that can be used"):
+        backfill_catalogue(stack, shop, tmp_path / "c.jsonl", Vectors([tmp_path / "v.jsonl"]), Options(dry_run=True))

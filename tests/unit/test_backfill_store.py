@@ -47,7 +47,8 @@ def test_faults_repetitions_and_unknown_ids_are_told_apart(store: VectorStore) -
     assert store.fields("id1") == {"text_vector", "image_vector"}
     assert store.fields("id2") == set()
     assert store.of("id2") == [somebody]
-    assert [fault.cause for fault in store.nobodys()] == ["not JSON ?"]
+    assert [fault.cause for fault in store.faulty(nobodys=True)] == ["not JSON ?"]
+    assert [fault.cause for fault in store.faulty()] == ["zero", "not JSON ?"]
     store.met(["id1", "id1", "else"])
     assert store.unknown(1) == (2, ["id2"])
     assert store.unknown(9) == (2, ["id2", "id3"])

@@ -85,11 +85,13 @@ class VectorStore:
         with self._lock:
             return {field for (field,) in self._books.execute(question, (identity,))}
 
-    def nobodys(self) -> Iterator[Faulty]:
-        """Faulty lines that don't say whose they are."""
-        question = "SELECT field, code, cause, file, line FROM lines WHERE id IS NULL"
-        for field, code, cause, file, line in self._books.execute(question):
-            yield Faulty(file, line, None, field, code, cause)
+    def faulty(self, *, nobodys: bool = False) -> Iterator[Faulty]:
+        """Faulty lines; `nobodys`: those that don't say whose they are."""
+        question = "SELECT id, field, code, cause, file, line FROM lines WHERE code IS NOT NULL"
+        for identity, field, code, cause, file, line in self._books.execute(
+            f"{question} AND id IS NULL" if nobodys else question
+        ):
+            yield Faulty(file, line, identity, field, code, cause)
 
     def met(self, identities: Iterable[str]) -> None:
         """These documents are in the catalogue."""

@@ -106,6 +106,10 @@ def backfill_catalogue(
     seed = secrets.randbelow(10**6) if given.seed is None else given.seed
     with VectorStore(dimensions) as store:
         store.fill(_shown(files, "vectors", "line"))
+        if not store.counts()["vectors"]:
+            fault = next(store.faulty(), None)
+            why = f": {fault.file}:{fault.line}: {fault.code}: {fault.cause}" if fault else ""
+            raise InputError(f"there is no vector that can be used{why}", hint="make the vectors again")
         matching = match(_shown(catalogue.rows(), "matching", "row", catalogue.count()), store, index, seed=seed)
         if not matching.complete + matching.partly:
             raise InputError(f"no id of the vectors is in {path}", hint="give the catalogue that the vectors are of")
@@ -115,7 +119,7 @@ def backfill_catalogue(
             say(f"making some of the vectors again online, to compare them (--seed {seed})")
             filler = Filler(preparer_of(deployment, catalogue), store, index, deployment.generation)
             compared = confirm_given(client, matching.samples, filler, config.connectors, models_of(client, deployment))
-            faults = store.nobodys()
+            faults = store.faulty(nobodys=True)
             DeadLetters.of(client, deployment).put(
                 Letter(None, fault.code, fault.cause, source=fault.file, line=fault.line) for fault in faults
             )

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.provision.wire import Request
+from tests.engine.provision.wire import Cut, Request
 from tests.faults.conftest import Shop
 from tests.faults.faults import LATE
 from tests.faults.ledger import Goods, indexed, ingest, write_goods
@@ -151,11 +152,13 @@ def test_ctrl_c_twice_ends_at_once(shop: Shop, goods: Goods, start: Callable[...
     wire = shop.project.wire
     direct = shop.project.environment["cluster"]["url"]
     stuck: list[Request] = []
+    over = threading.Event()
 
     def never(request: Request) -> None:
         if "_bulk" in request.path:
             stuck.append(request)
-            time.sleep(20)
+            over.wait(60)
+            raise Cut  # what was stuck must not get in during the next test
 
     wire.clear()
     wire.before = never
@@ -173,6 +176,7 @@ def test_ctrl_c_twice_ends_at_once(shop: Shop, goods: Goods, start: Callable[...
         assert time.monotonic() - begun < 3
         assert code == 130
     finally:
+        over.set()
         wire.clear()
         shop.project.environment["cluster"]["url"] = direct
         shop.project.write()

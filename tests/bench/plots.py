@@ -163,8 +163,7 @@ def draw(rows: Rows) -> list[Path]:
         axes.legend()
         made.append(_save(figure, "rate.svg"))
 
-        sizes = sorted({(key[2], key[3]) for key in rows})
-        largest = [(d, max(size for dimension, size in sizes if dimension == d)) for d in sorted({d for d, _ in sizes})]
+        largest = [(dimension, _compared(rows, dimension)) for dimension in sorted({key[2] for key in rows})]
         figure = Figure(figsize=(5.5 * len(largest), 4), layout="constrained")
         for axes, (dimension, size) in zip(figure.subplots(1, len(largest), squeeze=False).flat, largest, strict=True):
             for key, row in rows.items():
@@ -176,6 +175,15 @@ def draw(rows: Rows) -> list[Path]:
             axes.legend()
         made.append(_save(figure, "recall.svg"))
     return made
+
+
+def _compared(rows: Rows, dimension: int) -> int:
+    """The largest size at which most systems were measured."""
+    systems: dict[int, set[str]] = {}
+    for key in rows:
+        if key[2] == dimension:
+            systems.setdefault(key[3], set()).add(key[0])
+    return max(systems, key=lambda size: (len(systems[size]), size))
 
 
 def _style(system: str, storage: str, dimension: int) -> dict[str, Any]:

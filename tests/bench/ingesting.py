@@ -126,7 +126,8 @@ def main() -> int:
         power = exponent((size, seconds) for how, size, seconds, _, _ in found if how == way)
         if power is not None:
             growth.append(f"{way}: seconds ∝ rows^{power:.2f}")
-    text = f"# Ingest against the size of the catalogue\n\n{machine()}\n\n{table}\n\n{'; '.join(growth)}\n"
+    load = f"load of the machine at the end {os.getloadavg()[0]:.1f}"
+    text = "\n\n".join(["# Ingest against the size of the catalogue", f"{machine()}; {load}", table, *growth]) + "\n"
     print(text)
     (Path(__file__).parent / "ingesting.md").write_text(text, "utf-8")
     return 0

@@ -201,6 +201,17 @@ def test_the_one_who_ingests_keeps_dead_letters_and_replays_them(filled: Shop) -
     filled.run(SEARCH, "deadletters", "list", code=1)
 
 
+def test_the_one_who_ingests_finds_wrong_vectors_and_mends_them(filled: Shop, client: OpenSearch) -> None:
+    client.index(index=INDEX, id="late", body={"title": "a clock"})
+    stale = [{"update": {"_id": "late"}}, {"doc": {"title": "another clock"}}]
+    assert not client.bulk(index=INDEX, body=stale)["errors"]
+    found = filled.run(INGEST, "coverage", "--deep", "2", "--json", code=1).json
+    assert found["vectors"]["text_vector"]["examples"] == {"stale": ["late"]}
+    assert filled.run(INGEST, "repair", "--json").json["mended"] == {"text_vector": 1}
+    filled.run(SEARCH, "coverage", code=1)
+    client.delete(index=INDEX, id="late")
+
+
 def test_the_one_who_searches_does_so_in_every_way(filled: Shop, catalogue: list[Product]) -> None:
     client, search = filled.client(SEARCH), filled.project.deployment().config.search
     picture = catalogue[7].picture

@@ -12,9 +12,9 @@ from neuralshelf.search import Hit
 
 if TYPE_CHECKING:
     from neuralshelf.ingestion.account import Report
-    from neuralshelf.ingestion.coverage import Coverage
-    from neuralshelf.ingestion.letter import Letter
-    from neuralshelf.ingestion.repair import Repaired
+    from neuralshelf.ingestion.coverage.coverage import Coverage
+    from neuralshelf.ingestion.coverage.repair import Repaired
+    from neuralshelf.ingestion.letters.letter import Letter
     from neuralshelf.provision.doctor import Diagnosis
     from neuralshelf.provision.verify import Verification
 

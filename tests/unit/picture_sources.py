@@ -13,7 +13,7 @@ import pytest
 from moto import mock_aws
 
 from neuralshelf.ingestion.admission import Refused
-from neuralshelf.ingestion.pictures import Pictures
+from neuralshelf.ingestion.sources.pictures import Pictures
 
 FILES = {"a.jpg": b"A" * 1000, "deep/er/b.png": bytes(range(256)) * 20, "empty.jpg": b"", "ü 漢.jpg": b"U"}
 

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuralshelf.errors import InputError
-from neuralshelf.ingestion import archives
 from neuralshelf.ingestion.admission import Refused
-from neuralshelf.ingestion.pictures import Pictures
-from neuralshelf.ingestion.sources import open_pictures
+from neuralshelf.ingestion.sources import archives
+from neuralshelf.ingestion.sources.pictures import Pictures
+from neuralshelf.ingestion.sources.source import open_pictures
 from tests.unit.picture_sources import (
     FILES,
     Fill,

@@ -14,14 +14,14 @@ import pytest
 from neuralshelf.connectors.spec import BedrockTitanMultimodal, ConnectorSpec, SageMakerClip, SageMakerText
 from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ConfigError, InputError
-from neuralshelf.ingestion import transform
 from neuralshelf.ingestion.admission import Refused
-from neuralshelf.ingestion.backfill import SAMPLES, Filler, complete, match
 from neuralshelf.ingestion.catalogue import BadLine, Product
 from neuralshelf.ingestion.documents import Document, documents
-from neuralshelf.ingestion.transform import write_requests
-from neuralshelf.ingestion.vectors import Faulty, Given, VectorFiles
-from neuralshelf.ingestion.vectorstore import VectorStore
+from neuralshelf.ingestion.vectors import transform
+from neuralshelf.ingestion.vectors.backfill import SAMPLES, Filler, complete, match
+from neuralshelf.ingestion.vectors.files import Faulty, Given, VectorFiles
+from neuralshelf.ingestion.vectors.store import VectorStore
+from neuralshelf.ingestion.vectors.transform import write_requests
 from neuralshelf.local.backfill import Vectors, backfill_catalogue
 from neuralshelf.local.loading import Options
 from neuralshelf.local.stack import Stack

@@ -20,7 +20,7 @@ from neuralshelf.errors import ConfigError, InputError
 from neuralshelf.ingestion.admission import Refused
 from neuralshelf.ingestion.catalogue import BadLine, Product
 from neuralshelf.ingestion.documents import Document
-from neuralshelf.ingestion.vectors import Faulty, Given, VectorFiles
+from neuralshelf.ingestion.vectors.files import Faulty, Given, VectorFiles
 from neuralshelf.local.embed import Embedder
 from neuralshelf.model_packages.encoder import Sample
 from neuralshelf.model_packages.server.endpoints import CLIP_ENDPOINT, TEXT_ENDPOINT, standard_endpoints

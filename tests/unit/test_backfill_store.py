@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from neuralshelf.errors import InputError
-from neuralshelf.ingestion.vectors import Faulty, Given
-from neuralshelf.ingestion.vectorstore import VectorStore
+from neuralshelf.ingestion.vectors.files import Faulty, Given
+from neuralshelf.ingestion.vectors.store import VectorStore
 
 SIZES = {"text_vector": 3, "image_vector": 2}
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from neuralshelf.errors import InputError
-from neuralshelf.ingestion.vectors import MAX_LINE_BYTES, Faulty, Given, VectorFiles, encoded
+from neuralshelf.ingestion.vectors.files import MAX_LINE_BYTES, Faulty, Given, VectorFiles, encoded
 
 SIZES = {"text_vector": 3, "image_vector": 2}
 

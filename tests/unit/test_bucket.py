@@ -8,9 +8,9 @@ import boto3
 import pytest
 
 from neuralshelf.errors import ConfigError, InputError, MissingDependencyError
-from neuralshelf.ingestion import bucket
-from neuralshelf.ingestion.pictures import Pictures
-from neuralshelf.ingestion.sources import open_pictures
+from neuralshelf.ingestion.sources import bucket
+from neuralshelf.ingestion.sources.pictures import Pictures
+from neuralshelf.ingestion.sources.source import open_pictures
 from tests.unit.picture_sources import FILES, in_bucket, pretended_aws, refused
 
 

@@ -9,7 +9,7 @@ import pytest
 from neuralshelf.errors import InputError
 from neuralshelf.ingestion.admission import Refused
 from neuralshelf.ingestion.catalogue import BadLine, Catalogue, Product
-from neuralshelf.ingestion.pictures import PictureFile
+from neuralshelf.ingestion.sources.pictures import PictureFile
 from neuralshelf.pipelines.spec import IndexSpec, VectorSpec
 
 INDEX = IndexSpec(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from neuralshelf.ingestion.comparison import Ids
-from neuralshelf.ingestion.coverage import EXAMPLES, Scan, State, Tally, state
+from neuralshelf.ingestion.coverage.comparison import Ids
+from neuralshelf.ingestion.coverage.coverage import EXAMPLES, Scan, State, Tally, state
 from neuralshelf.pipelines.spec import IndexSpec, VectorSpec
 from neuralshelf.pipelines.stamps import digest, restamped, stamp, together
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuralshelf.cli.parser import parser
-from neuralshelf.ingestion.letter import CAUSE_CHARACTERS, DOCUMENT_BYTES, Fence, Letter, clean, keys_of
+from neuralshelf.ingestion.letters.letter import CAUSE_CHARACTERS, DOCUMENT_BYTES, Fence, Letter, clean, keys_of
 from neuralshelf.tables import letter_text, letters_table
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pytest
 from neuralshelf.errors import ConfigError, InputError
 from neuralshelf.ingestion.catalogue import BadLine, Catalogue, Product
 from neuralshelf.ingestion.documents import documents
-from neuralshelf.ingestion.seen import Seen
+from neuralshelf.ingestion.rows.seen import Seen
 from neuralshelf.pipelines.spec import IndexSpec, VectorSpec
 
 FIELDS: dict[str, Any] = {"title": "text", "sku": "keyword"}
@@ -115,7 +115,7 @@ def test_a_run_that_goes_on_finds_the_same_rows_as_one_from_the_beginning(tmp_pa
 
 
 def test_ids_beyond_the_cache_are_still_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("neuralshelf.ingestion.seen.CACHE_KIB", 100)
+    monkeypatch.setattr("neuralshelf.ingestion.rows.seen.CACHE_KIB", 100)
     with Seen() as seen:
         for number in range(20_000):
             assert seen.claim([f"product-{number}", f"product-{number}/2"], number + 1) is None

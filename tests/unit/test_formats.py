@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from neuralshelf.errors import InputError
 from neuralshelf.ingestion.catalogue import BadLine, Catalogue, Product
-from neuralshelf.ingestion.formats import FormatName
-from neuralshelf.ingestion.lines import MAX_LINE_BYTES
+from neuralshelf.ingestion.rows.formats import FormatName
+from neuralshelf.ingestion.rows.lines import MAX_LINE_BYTES
 from tests.unit.rows import INDEX, products, read
 
 ROWS: list[dict[str, Any]] = [
@@ -148,7 +148,7 @@ def test_a_quote_that_is_never_closed_costs_one_row_that_names_its_lines(tmp_pat
 
 
 def test_a_row_without_end_is_given_up_at_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("neuralshelf.ingestion.table.MAX_LINE_BYTES", 5000)
+    monkeypatch.setattr("neuralshelf.ingestion.rows.table.MAX_LINE_BYTES", 5000)
     rows = read(tmp_path / "c.csv", b"id,title\n" + b'"a\n",' * 2000 + b'"\nz,last\n')
     causes = [row.cause for row in rows if isinstance(row, BadLine)]
     assert "row of more than 5000 bytes" in causes[0]

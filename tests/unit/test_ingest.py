@@ -19,7 +19,7 @@ from neuralshelf.ingestion.admission import Refused
 from neuralshelf.ingestion.catalogue import BadLine, Product
 from neuralshelf.ingestion.checkpoint import Checkpoint, Progress
 from neuralshelf.ingestion.ingest import Ingest
-from neuralshelf.ingestion.letter import Letter
+from neuralshelf.ingestion.letters.letter import Letter
 from neuralshelf.ingestion.sender import Item, Sent
 from neuralshelf.pipelines.spec import IndexSpec
 

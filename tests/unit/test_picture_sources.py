@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from neuralshelf.errors import InputError
-from neuralshelf.ingestion.pictures import Folder, Pictures, plain_name
-from neuralshelf.ingestion.sources import open_pictures
+from neuralshelf.ingestion.sources.pictures import Folder, Pictures, plain_name
+from neuralshelf.ingestion.sources.source import open_pictures
 from tests.unit.picture_sources import FILES, SOURCES, in_folder, pretended_aws, refused
 
 

@@ -12,7 +12,7 @@ from neuralshelf.cli.searching import DEAD_LETTERS_REMAIN
 from neuralshelf.errors import ConfigError
 
 if TYPE_CHECKING:
-    from neuralshelf.ingestion.transform import Tally
+    from neuralshelf.ingestion.vectors.transform import Tally
     from neuralshelf.local.loading import Options
 
 Run = Callable[[argparse.Namespace], int]

@@ -12,7 +12,7 @@ from neuralshelf.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from neuralshelf.deployment import Deployment
-    from neuralshelf.ingestion.deadletters import DeadLetters
+    from neuralshelf.ingestion.letters.deadletters import DeadLetters
 
 REMAIN = 3
 MOST_LISTED = 10_000
@@ -125,7 +125,7 @@ def drop(words: argparse.Namespace) -> int:
 
 
 def _letters(words: argparse.Namespace) -> "tuple[DeadLetters, Deployment]":
-    from neuralshelf.ingestion.deadletters import DeadLetters
+    from neuralshelf.ingestion.letters.deadletters import DeadLetters
 
     stack, deployment = context(words)
     return DeadLetters.of(stack.client(deployment), deployment), deployment

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from neuralshelf.ingestion.checkpoint import Frontier, Progress
-from neuralshelf.ingestion.deadletters import DeadLetters, Letter
 from neuralshelf.ingestion.documents import Document
-from neuralshelf.ingestion.letter import clean
+from neuralshelf.ingestion.letters.deadletters import DeadLetters, Letter
+from neuralshelf.ingestion.letters.letter import clean
 
 _LETTERS = 200
 _EXAMPLES = 3

@@ -7,10 +7,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from neuralshelf.ingestion.formats import FormatName, open_format
-from neuralshelf.ingestion.pictures import Folder, Picture, Pictures
-from neuralshelf.ingestion.seen import Seen
-from neuralshelf.ingestion.values import checked, parsed, unicode
+from neuralshelf.ingestion.rows.formats import FormatName, open_format
+from neuralshelf.ingestion.rows.seen import Seen
+from neuralshelf.ingestion.rows.values import checked, parsed, unicode
+from neuralshelf.ingestion.sources.pictures import Folder, Picture, Pictures
 from neuralshelf.pipelines.spec import IndexSpec
 
 MAX_ID_BYTES = 512  # OpenSearch's own limit

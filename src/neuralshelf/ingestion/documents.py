@@ -10,7 +10,7 @@ from opensearchpy import OpenSearch, TransportError
 from neuralshelf.client import reason
 from neuralshelf.errors import EngineError
 from neuralshelf.ingestion.catalogue import MAX_PICTURES, Product, view_id
-from neuralshelf.ingestion.pictures import Picture
+from neuralshelf.ingestion.sources.pictures import Picture
 from neuralshelf.pipelines.spec import IndexSpec
 
 RESULT_WINDOW = 10_000  # OpenSearch's own limit of hits

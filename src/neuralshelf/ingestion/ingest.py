@@ -21,8 +21,8 @@ from neuralshelf.errors import EngineError, NeuralshelfError, ServerError
 from neuralshelf.ingestion.account import Account, Report
 from neuralshelf.ingestion.catalogue import BadLine, Product
 from neuralshelf.ingestion.checkpoint import Checkpoint, Progress
-from neuralshelf.ingestion.deadletters import DeadLetters
 from neuralshelf.ingestion.documents import documents
+from neuralshelf.ingestion.letters.deadletters import DeadLetters
 from neuralshelf.ingestion.searches import SearchWatch
 from neuralshelf.ingestion.sender import Item, Sender, Sent
 from neuralshelf.ingestion.tempo import MOST_WRITERS, Tempo

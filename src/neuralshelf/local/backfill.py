@@ -16,11 +16,11 @@ from neuralshelf.connectors.resources import model_address
 from neuralshelf.deployment import Deployment
 from neuralshelf.errors import InputError, ProvisionError
 from neuralshelf.ingestion.account import Report
-from neuralshelf.ingestion.backfill import Filler, complete, confirm_given, match
-from neuralshelf.ingestion.deadletters import DeadLetters, Letter
-from neuralshelf.ingestion.transform import Tally, write_requests
-from neuralshelf.ingestion.vectors import VectorFiles
-from neuralshelf.ingestion.vectorstore import VectorStore
+from neuralshelf.ingestion.letters.deadletters import DeadLetters, Letter
+from neuralshelf.ingestion.vectors.backfill import Filler, complete, confirm_given, match
+from neuralshelf.ingestion.vectors.files import VectorFiles
+from neuralshelf.ingestion.vectors.store import VectorStore
+from neuralshelf.ingestion.vectors.transform import Tally, write_requests
 from neuralshelf.local.loading import Options, ingest_catalogue, open_catalogue, preparer_of
 from neuralshelf.local.provisioning import say
 from neuralshelf.local.stack import Stack

@@ -10,9 +10,9 @@ from opensearchpy import OpenSearch
 
 from neuralshelf.deployment import Deployment
 from neuralshelf.errors import InputError
-from neuralshelf.ingestion.comparison import Comparison, Ids, deep_look
-from neuralshelf.ingestion.coverage import Coverage, Note, Scan, Tally, look, no_note
-from neuralshelf.ingestion.repair import WRITERS, Repair, Repaired
+from neuralshelf.ingestion.coverage.comparison import Comparison, Ids, deep_look
+from neuralshelf.ingestion.coverage.coverage import Coverage, Note, Scan, Tally, look, no_note
+from neuralshelf.ingestion.coverage.repair import WRITERS, Repair, Repaired
 from neuralshelf.local.backfill import models_of
 from neuralshelf.local.loading import Options, open_catalogue, preparer_of
 from neuralshelf.local.provisioning import confirm_models

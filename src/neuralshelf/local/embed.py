@@ -19,8 +19,8 @@ from neuralshelf.errors import ConfigError, InputError
 from neuralshelf.ingestion.admission import Refused
 from neuralshelf.ingestion.catalogue import BadLine, Product
 from neuralshelf.ingestion.documents import Document, documents
-from neuralshelf.ingestion.transform import Tally, content, inputs, model_input
-from neuralshelf.ingestion.vectors import encoded
+from neuralshelf.ingestion.vectors.files import encoded
+from neuralshelf.ingestion.vectors.transform import Tally, content, inputs, model_input
 from neuralshelf.model_packages.server.contracts import Work
 from neuralshelf.model_packages.server.endpoints import Endpoint, standard_endpoints
 from neuralshelf.model_packages.server.refusals import InputRefused

@@ -6,8 +6,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from neuralshelf.deployment import Deployment
-from neuralshelf.ingestion.deadletters import DeadLetters
-from neuralshelf.ingestion.replay import ReplayReport, replay_stored, rows_with_letters
+from neuralshelf.ingestion.letters.deadletters import DeadLetters
+from neuralshelf.ingestion.letters.replay import ReplayReport, replay_stored, rows_with_letters
 from neuralshelf.local.loading import Options, ingest_catalogue
 from neuralshelf.local.provisioning import confirm_models
 from neuralshelf.local.stack import Stack

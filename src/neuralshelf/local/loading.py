@@ -15,14 +15,14 @@ from neuralshelf.ingestion.account import Report
 from neuralshelf.ingestion.admission import picture_limits
 from neuralshelf.ingestion.catalogue import BadLine, Catalogue, Product
 from neuralshelf.ingestion.checkpoint import Checkpoint, Progress
-from neuralshelf.ingestion.deadletters import DeadLetters
 from neuralshelf.ingestion.documents import Document, stale_views
-from neuralshelf.ingestion.formats import FormatName
 from neuralshelf.ingestion.ingest import Ingest
+from neuralshelf.ingestion.letters.deadletters import DeadLetters
 from neuralshelf.ingestion.preparing import Preparer
+from neuralshelf.ingestion.rows.formats import FormatName
 from neuralshelf.ingestion.searches import SearchWatch
 from neuralshelf.ingestion.sender import Prepare, Sender
-from neuralshelf.ingestion.sources import open_pictures
+from neuralshelf.ingestion.sources.source import open_pictures
 from neuralshelf.ingestion.tempo import MOST_WRITERS
 from neuralshelf.ingestion.tokens import text_limits
 from neuralshelf.local.provisioning import confirm_models, say

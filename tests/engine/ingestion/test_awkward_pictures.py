@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from neuralshelf.connectors.probe import picture as probe_picture
 from neuralshelf.ingestion.admission import admit, picture_limits
-from neuralshelf.ingestion.deadletters import DeadLetters
+from neuralshelf.ingestion.letters.deadletters import DeadLetters
 from tests.awkward import LARGE, SMALL
 from tests.engine.ingestion.catalogues import written
 from tests.engine.provision.conftest import project_in_a_folder

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from neuralshelf.errors import InputError
-from neuralshelf.ingestion.vectors import Given, VectorFiles, encoded
+from neuralshelf.ingestion.vectors.files import Given, VectorFiles, encoded
 from neuralshelf.local.backfill import Backfilled, Vectors, backfill_catalogue, request_catalogue
 from neuralshelf.local.loading import Options, ingest_catalogue
 from neuralshelf.local.stack import Stack

@@ -12,8 +12,8 @@ import pytest
 from opensearchpy import OpenSearch, TransportError
 
 from neuralshelf.client import reason
-from neuralshelf.ingestion.coverage import Scan, look
-from neuralshelf.ingestion.repair import Repair
+from neuralshelf.ingestion.coverage.coverage import Scan, look
+from neuralshelf.ingestion.coverage.repair import Repair
 from tests.engine.ingestion.test_updates import DOCS, Shop, compare, mend_with_catalogue, told
 from tests.engine.provision.deployment import Project
 

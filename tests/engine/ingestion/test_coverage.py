@@ -12,7 +12,7 @@ from opensearchpy import OpenSearch
 
 from neuralshelf.bulk import index_all
 from neuralshelf.engine import Engine
-from neuralshelf.ingestion import repair as repairing
+from neuralshelf.ingestion.coverage import repair as repairing
 from neuralshelf.local.coverage import coverage, repair
 from neuralshelf.local.loading import Options
 from neuralshelf.local.stack import Stack

@@ -10,7 +10,7 @@ import pytest
 from opensearchpy import ConnectionTimeout, OpenSearch, TransportError
 
 from neuralshelf.errors import EngineError
-from neuralshelf.ingestion.deadletters import MOST_KNOWN, DeadLetters, Letter
+from neuralshelf.ingestion.letters.deadletters import MOST_KNOWN, DeadLetters, Letter
 from neuralshelf.pipelines.deadletters import deadletters_resource
 from neuralshelf.provision.objects import OBJECTS, Writing
 from neuralshelf.provision.provisioner import drift
@@ -130,7 +130,7 @@ def test_with_too_many_letters_to_know_settled_documents_lose_them_too(
     letters: DeadLetters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     letters.put([letter(f"p{n}") for n in range(12)])
-    monkeypatch.setattr("neuralshelf.ingestion.deadletters.MOST_KNOWN", 10)
+    monkeypatch.setattr("neuralshelf.ingestion.letters.deadletters.MOST_KNOWN", 10)
     assert letters.settled([f"p{n}" for n in range(12, 0, -1)]) == 11
     assert list(letters.ids()) == ["p0"]
     assert MOST_KNOWN > 10

@@ -17,9 +17,9 @@ from neuralshelf.bulk import index_all
 from neuralshelf.cli import main
 from neuralshelf.engine import Engine
 from neuralshelf.errors import EngineError, ServerError
-from neuralshelf.ingestion.deadletters import DeadLetters, Letter
-from neuralshelf.ingestion.letter import Fence
-from neuralshelf.ingestion.replay import ReplayReport, replay_stored
+from neuralshelf.ingestion.letters.deadletters import DeadLetters, Letter
+from neuralshelf.ingestion.letters.letter import Fence
+from neuralshelf.ingestion.letters.replay import ReplayReport, replay_stored
 from tests.engine.fixtures import ServeModels
 from tests.engine.ingestion.catalogues import picture, written
 from tests.engine.provision.conftest import project_in_a_folder

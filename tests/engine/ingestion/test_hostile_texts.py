@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from neuralshelf.connectors.probe import TEXT
-from neuralshelf.ingestion.deadletters import DeadLetters
+from neuralshelf.ingestion.letters.deadletters import DeadLetters
 from neuralshelf.model_packages.encoder import Sample
 from neuralshelf.pipelines.stamps import joined
 from tests.engine.connectors.test_byte_exact import PIECES, hostile

@@ -18,8 +18,8 @@ from opensearchpy import TransportError
 
 from neuralshelf.bulk import index_all
 from neuralshelf.client import reason
-from neuralshelf.ingestion.coverage import Scan, look
-from neuralshelf.ingestion.repair import Repair
+from neuralshelf.ingestion.coverage.coverage import Scan, look
+from neuralshelf.ingestion.coverage.repair import Repair
 from neuralshelf.model_packages.encoder import Sample
 from neuralshelf.model_packages.server.pictures import PictureLimits, decode
 from neuralshelf.pipelines.stamps import joined

@@ -19,7 +19,7 @@ from opensearchpy import ConnectionError as NoConnection
 from neuralshelf.bulk import index_all
 from neuralshelf.client import connect
 from neuralshelf.errors import LockedError
-from neuralshelf.ingestion.deadletters import DeadLetters, Letter
+from neuralshelf.ingestion.letters.deadletters import DeadLetters, Letter
 from neuralshelf.provision.doctor.diagnose import diagnose
 from neuralshelf.provision.guard import confirm
 from neuralshelf.provision.lock import holder, locked, unlock

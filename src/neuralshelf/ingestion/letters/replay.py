@@ -10,9 +10,9 @@ from opensearchpy import OpenSearch
 from neuralshelf.bulk import Outcome, index_all
 from neuralshelf.errors import EngineError
 from neuralshelf.ingestion.catalogue import BadLine, Product
-from neuralshelf.ingestion.deadletters import DeadLetters
 from neuralshelf.ingestion.documents import documents
-from neuralshelf.ingestion.letter import Fence, Letter, key_of_id, key_of_row
+from neuralshelf.ingestion.letters.deadletters import DeadLetters
+from neuralshelf.ingestion.letters.letter import Fence, Letter, key_of_id, key_of_row
 from neuralshelf.pipelines.spec import IndexSpec
 
 BULK_DOCUMENTS = 20

@@ -15,7 +15,7 @@ from neuralshelf.connectors.probe import embed
 from neuralshelf.connectors.spec import ConnectorSpec
 from neuralshelf.ingestion.admission import Refused
 from neuralshelf.ingestion.catalogue import Catalogue, Product
-from neuralshelf.ingestion.coverage import Note, Scan, State, Tally, no_note, vectors_in
+from neuralshelf.ingestion.coverage.coverage import Note, Scan, State, Tally, no_note, vectors_in
 from neuralshelf.ingestion.documents import Document, documents
 from neuralshelf.pipelines.spec import VectorSpec
 from neuralshelf.pipelines.stamps import digest, joined, picture_field, stamp_field

@@ -17,7 +17,7 @@ from typing import IO, Generic, TypeVar
 
 from neuralshelf.errors import InputError
 from neuralshelf.ingestion.admission import Refused
-from neuralshelf.ingestion.pictures import plain_name, too_many_bytes
+from neuralshelf.ingestion.sources.pictures import plain_name, too_many_bytes
 
 MAX_MEMBERS = 1_000_000
 MAX_DIRECTORY_BYTES = 300_000_000

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from neuralshelf.errors import InputError
-from neuralshelf.ingestion.lines import MAX_LINE_BYTES, Lines, Row, TooLong, opened, require_id
+from neuralshelf.ingestion.rows.lines import MAX_LINE_BYTES, Lines, Row, TooLong, opened, require_id
 
 
 class Table:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
 from neuralshelf.errors import InputError
-from neuralshelf.ingestion.lines import Lines, Row, TooLong, opened
-from neuralshelf.ingestion.table import Table
+from neuralshelf.ingestion.rows.lines import Lines, Row, TooLong, opened
+from neuralshelf.ingestion.rows.table import Table
 
 FormatName = Literal["jsonl", "csv", "tsv", "parquet"]
 FORMATS: tuple[FormatName, ...] = get_args(FormatName)
@@ -50,7 +50,7 @@ def open_format(path: Path, fields: Mapping[str, str], *, name: FormatName | Non
     if kind == "jsonl":
         return JsonLines(path)
     if kind == "parquet":
-        from neuralshelf.ingestion.parquet import Parquet
+        from neuralshelf.ingestion.rows.parquet import Parquet
 
         return Parquet(path, fields)
     if kind is None:

@@ -18,9 +18,9 @@ from neuralshelf.errors import InputError
 from neuralshelf.ingestion.admission import Refused
 from neuralshelf.ingestion.catalogue import BadLine, Product
 from neuralshelf.ingestion.documents import Document, documents
-from neuralshelf.ingestion.transform import Inputs, content, inputs
-from neuralshelf.ingestion.vectors import Faulty, Given
-from neuralshelf.ingestion.vectorstore import VectorStore
+from neuralshelf.ingestion.vectors.files import Faulty, Given
+from neuralshelf.ingestion.vectors.store import VectorStore
+from neuralshelf.ingestion.vectors.transform import Inputs, content, inputs
 from neuralshelf.pipelines.spec import IndexSpec
 from neuralshelf.pipelines.stamps import digest, joined, picture_field, stamp, stamp_field
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from neuralshelf.errors import InputError
-from neuralshelf.ingestion.archives import Tar, Zip
-from neuralshelf.ingestion.bucket import Bucket
-from neuralshelf.ingestion.pictures import Folder, Pictures
+from neuralshelf.ingestion.sources.archives import Tar, Zip
+from neuralshelf.ingestion.sources.bucket import Bucket
+from neuralshelf.ingestion.sources.pictures import Folder, Pictures
 
 
 def open_pictures(source: str, *, profile: str | None = None, region: str | None = None) -> Pictures:

@@ -13,8 +13,8 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from neuralshelf.bulk import Outcome, index_all
-from neuralshelf.ingestion.comparison import Compared, Comparison, pictured
-from neuralshelf.ingestion.coverage import EXAMPLES, RIGHT, Note, Scan, Scanned, no_note, vectors_in
+from neuralshelf.ingestion.coverage.comparison import Compared, Comparison, pictured
+from neuralshelf.ingestion.coverage.coverage import EXAMPLES, RIGHT, Note, Scan, Scanned, no_note, vectors_in
 from neuralshelf.pipelines.stamps import digest, picture_field
 
 T = TypeVar("T")

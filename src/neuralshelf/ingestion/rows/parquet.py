@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from neuralshelf.errors import InputError, MissingDependencyError
-from neuralshelf.ingestion.lines import Row, require_id
+from neuralshelf.ingestion.rows.lines import Row, require_id
 
 BATCH_ROWS = 1000
 READ_BYTES = 1 << 20  # of a column at a time, however large the file's row groups are

@@ -17,7 +17,7 @@ from neuralshelf.errors import ConfigError, InputError
 from neuralshelf.ingestion.admission import Refused
 from neuralshelf.ingestion.catalogue import BadLine, Product
 from neuralshelf.ingestion.documents import Document, documents
-from neuralshelf.ingestion.vectors import ID, MADE_FROM, VECTOR
+from neuralshelf.ingestion.vectors.files import ID, MADE_FROM, VECTOR
 from neuralshelf.pipelines.spec import IndexSpec, VectorSpec
 from neuralshelf.pipelines.stamps import digest, joined, together
 

@@ -8,7 +8,7 @@ from typing import Any
 from neuralshelf.aws import service_client
 from neuralshelf.errors import ConfigError, InputError
 from neuralshelf.ingestion.admission import Refused
-from neuralshelf.ingestion.pictures import plain_name, too_many_bytes
+from neuralshelf.ingestion.sources.pictures import plain_name, too_many_bytes
 
 READS = 3
 """Tries to get one object whose body broke off. Requests themselves are repeated by boto3."""

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from neuralshelf.errors import InputError
-from neuralshelf.ingestion.vectors import Faulty, Given
+from neuralshelf.ingestion.vectors.files import Faulty, Given
 
 _AT_ONCE = 1000
 _CACHE_KIB = 64 * 1024

@@ -13,7 +13,7 @@ from neuralshelf.bulk import MAX_ATTEMPTS, pause
 from neuralshelf.client import reason
 from neuralshelf.deployment import Deployment
 from neuralshelf.errors import EngineError
-from neuralshelf.ingestion.letter import Fence, Letter, key_of_id, key_of_row, keys_of, utc_now
+from neuralshelf.ingestion.letters.letter import Fence, Letter, key_of_id, key_of_row, keys_of, utc_now
 from neuralshelf.templates import render
 
 __all__ = ["DeadLetters", "Fence", "Letter"]

@@ -175,7 +175,7 @@ class Coverage:
 
     Attributes:
         vectors: vector field -> how many documents are in which `State`.
-        catalogue: how the index fits the catalogue (`ingestion.comparison`); None without one.
+        catalogue: how the index fits the catalogue (`comparison`); None without one.
         deep: stored vectors held against what the model gives now; None without `--deep`.
     """
 

@@ -1,0 +1,1 @@
+"""Which vectors are right, and how the others are mended."""

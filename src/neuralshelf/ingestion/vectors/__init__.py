@@ -1,0 +1,1 @@
+"""Vectors that were made in bulk, joined to a catalogue by key."""

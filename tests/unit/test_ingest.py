@@ -21,6 +21,7 @@ from neuralshelf.ingestion.checkpoint import Checkpoint, Progress
 from neuralshelf.ingestion.ingest import Ingest
 from neuralshelf.ingestion.letters.letter import Letter
 from neuralshelf.ingestion.sender import Item, Sent
+from neuralshelf.ingestion.sources.pictures import PictureFile
 from neuralshelf.pipelines.spec import IndexSpec
 
 INDEX = IndexSpec.parse(
@@ -154,6 +155,33 @@ def test_a_model_that_is_away_stops_the_run_without_a_letter() -> None:
     letters = Letters()
     with pytest.raises(NeuralshelfError, match=r"does not answer.*then run it again"):
         run(cluster, letters, 5000, alive=alive)
+    assert letters.written == {}
+
+
+def test_pictures_that_get_in_are_no_sign_that_the_model_of_texts_is_there() -> None:
+    def alive() -> None:
+        raise ProvisionError("model shop-text-ingest does not answer", hint="neuralshelf doctor")
+
+    def mixed(row: int) -> Product:
+        words = {"title": "teapot"} if row % 2 else {}
+        return Product(row, f"p{row}", words, () if row % 2 else (PictureFile(Path(), "p.jpg"),))
+
+    index = IndexSpec.parse(
+        {
+            "name": "shop",
+            "fields": {"title": "text"},
+            "vectors": {
+                "text_vector": {"connector": "text", "text": ["title"]},
+                "image_vector": {"connector": "picture", "image": "image"},
+            },
+        },
+        "",
+    )
+    cluster = Cluster(lambda item, items: BROKEN if item.document.fields and item.document.line > 100 else None)
+    letters = Letters()
+    made = Ingest(cluster, index, "shop.jsonl", letters=letters, alive=alive)  # type: ignore[arg-type]
+    with pytest.raises(NeuralshelfError, match="does not answer"):
+        made.run(map(mixed, range(1, 5001)), total=5000)
     assert letters.written == {}
 
 

@@ -21,7 +21,7 @@ from neuralshelf.errors import EngineError, NeuralshelfError, ServerError
 from neuralshelf.ingestion.account import Account, Report
 from neuralshelf.ingestion.catalogue import BadLine, Product
 from neuralshelf.ingestion.checkpoint import Checkpoint, Progress
-from neuralshelf.ingestion.documents import documents
+from neuralshelf.ingestion.documents import Document, documents
 from neuralshelf.ingestion.letters.deadletters import DeadLetters
 from neuralshelf.ingestion.searches import SearchWatch
 from neuralshelf.ingestion.sender import Item, Sender, Sent
@@ -68,7 +68,7 @@ class Ingest:
         self._waiting: list[tuple[float, int, Item]] = []  # heap by the time from which it may be sent again
         self._number = itertools.count()
         self._under_way: set[Future[Sent]] = set()
-        self._last_success = time.monotonic()
+        self._last_success = dict.fromkeys(self.index.vectors, time.monotonic())
         self._readings = 0
         self._disk_full = False
 
@@ -177,9 +177,9 @@ class Ingest:
             else:
                 indexed.append(document)
         if indexed:
-            self._last_success = now
+            self._last_success |= {vector: now for document in indexed for vector in self._vectors(document)}
             self._account.indexed(indexed)
-        elif sent.failed and now - self._last_success > PATIENCE_SECONDS:
+        elif sent.failed and now - max(self._last_success.values()) > PATIENCE_SECONDS:
             self._ask(next(iter(sent.failed.values())))
         throttled = any(failure.throttled for failure in sent.failed.values())
         self.tempo.settled(len(sent.items), sent.seconds, throttled=throttled, now=now)
@@ -201,16 +201,25 @@ class Ingest:
             item.alone = item.alone or item.attempts == MAX_ATTEMPTS - 1  # a batch mate may be what breaks the model
             self._again(item, pause(item.attempts))
         else:
-            if failure.may_pass and self._last_success < item.failed:
+            vectors = self._vectors(item.document)
+            if failure.may_pass and any(self._last_success[vector] < item.failed for vector in vectors):
                 self._ask(failure)
             self._account.letter(item.document, failure.cause_class, failure.cause, item.attempts)
+
+    def _vectors(self, document: Document) -> list[str]:
+        """Those that are made for a document: that it is indexed shows that their models answer."""
+        return [
+            name
+            for name, vector in self.index.vectors.items()
+            if (vector.image and document.picture) or any(document.fields.get(field) for field in vector.text)
+        ]
 
     def _ask(self, failure: Failure) -> None:
         """Nothing gets in: that is no fault of documents when models or cluster are away."""
         if failure.unreachable:
             raise EngineError(f"no answer from OpenSearch: {failure.reason}", hint="neuralshelf status")
         self.alive()
-        self._last_success = time.monotonic()
+        self._last_success = dict.fromkeys(self.index.vectors, time.monotonic())
 
     def _again(self, item: Item, seconds: float) -> None:
         item.failed = time.monotonic()

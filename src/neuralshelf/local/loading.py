@@ -85,7 +85,7 @@ def ingest_catalogue(
     Args:
         wrap: makes documents otherwise than usual.
         choose: leaves rows out.
-        mark: what `wrap` and `choose` go by: only a run with the same is gone on with.
+        mark: what `wrap` and `choose` go by: only a run with the same is gone on with, and none without.
 
     Raises:
         NeuralshelfError: the catalogue can't be read, models or cluster are not there, another model answers.
@@ -94,6 +94,7 @@ def ingest_catalogue(
     catalogue = open_catalogue(deployment, path, options)
     preparer = preparer_of(deployment, catalogue)
     prepare = wrap(preparer) if wrap else preparer
+    resumable = bool(mark) or (wrap is None and choose is None)
     choose = choose or (lambda rows: rows)
     if options.dry_run:
         run = Ingest(Sender(None, index.name, prepare), index, path.name, say=say)
@@ -106,7 +107,7 @@ def ingest_catalogue(
         stack.state.add_picture_folder(preparer.picture_key, catalogue.folder)
     except OSError as fault:
         say(f"{stack.folders.state} can't be written ({fault.strerror}): the page won't show this catalogue's pictures")
-    checkpoint = _checkpoint(stack, client, path, index.name, mark)
+    checkpoint = _checkpoint(stack, client, path, index.name, mark) if resumable else None
     start = checkpoint.load() if checkpoint is not None and not options.restart else Progress()
     if start.row:
         say(f"going on after row {start.row}, where a run before was stopped (--restart begins anew)")

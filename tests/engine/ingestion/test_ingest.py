@@ -1,5 +1,7 @@
 """`neuralshelf ingest` on the real engine: every row ends in the index or with a letter, whatever happens."""
 
+import json
+import os
 import random
 import signal
 import time
@@ -156,3 +158,27 @@ def test_a_new_index_is_filled_from_the_beginning_whatever_a_stopped_run_left(sh
     shop.run("apply")
     assert shop.run("ingest", str(file), "--json").json["resumed_after"] == 0
     assert len(stored(shop)) == 2000
+
+
+def test_a_replay_looks_at_all_rows_and_leaves_a_stopped_ingest_its_checkpoint(shop: Project) -> None:
+    empty = {"id": "late", "title": ""}
+    file = written(shop.folder / "shop.jsonl", [empty, *rows(2000)])
+    process = shop.start("ingest", str(file))
+    while not list((shop.folder / "state").rglob("ingest/*.json")):
+        assert process.poll() is None, "it was quicker than this test"
+        time.sleep(0.05)
+    slay(process.pid)
+    process.communicate()
+    (checkpoint,) = (shop.folder / "state").rglob("ingest/*.json")
+    kept = checkpoint.read_bytes()
+    assert json.loads(kept)["progress"]["row"] >= 1
+    assert letters(shop).keys() == {"late"}
+    before = file.stat()
+    file.write_bytes(
+        file.read_bytes().replace(b'"title": ""', b'"title":"x"', 1).replace(b'"id": "late"', b'"id":"late" ', 1)
+    )
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert file.stat().st_size == before.st_size, "it has to be the same catalogue, as far as a checkpoint can see"
+    shop.run("deadletters", "replay", str(file))
+    assert "late" in stored(shop)
+    assert checkpoint.read_bytes() == kept

@@ -174,9 +174,7 @@ def test_a_replay_looks_at_all_rows_and_leaves_a_stopped_ingest_its_checkpoint(s
     assert json.loads(kept)["progress"]["row"] >= 1
     assert letters(shop).keys() == {"late"}
     before = file.stat()
-    file.write_bytes(
-        file.read_bytes().replace(b'"title": ""', b'"title":"x"', 1).replace(b'"id": "late"', b'"id":"late" ', 1)
-    )
+    file.write_bytes(file.read_bytes().replace(b'"title": ""', b'"title":"x"', 1))
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert file.stat().st_size == before.st_size, "it has to be the same catalogue, as far as a checkpoint can see"
     shop.run("deadletters", "replay", str(file))

@@ -6,6 +6,7 @@ import random
 import signal
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,6 +33,17 @@ def letters(project: Project) -> dict[str | None, Mapping[str, Any]]:
     project.client.indices.refresh(index=index)
     answer = project.client.search(index=index, body={"size": 10_000})
     return {hit["_source"].get("document_id"): hit["_source"] for hit in answer["hits"]["hits"]}
+
+
+def stopped(project: Project, file: Path) -> Path:
+    """The checkpoint of an ingest that was killed when it had one."""
+    process = project.start("ingest", str(file))
+    while not (found := list((project.folder / "state").rglob("ingest/*.json"))):
+        assert process.poll() is None, "it was quicker than this test"
+        time.sleep(0.05)
+    slay(process.pid)
+    process.communicate()
+    return found[0]
 
 
 @pytest.fixture
@@ -148,12 +160,7 @@ def test_an_index_that_takes_no_writes_stops_the_run_without_letters(shop: Proje
 
 def test_a_new_index_is_filled_from_the_beginning_whatever_a_stopped_run_left(shop: Project) -> None:
     file = written(shop.folder / "shop.jsonl", rows(2000))
-    process = shop.start("ingest", str(file))
-    while not list((shop.folder / "state").rglob("ingest/*.json")):
-        assert process.poll() is None, "it was quicker than this test"
-        time.sleep(0.05)
-    slay(process.pid)
-    process.communicate()
+    stopped(shop, file)
     shop.run("destroy", "--yes")
     shop.run("apply")
     assert shop.run("ingest", str(file), "--json").json["resumed_after"] == 0
@@ -163,13 +170,7 @@ def test_a_new_index_is_filled_from_the_beginning_whatever_a_stopped_run_left(sh
 def test_a_replay_looks_at_all_rows_and_leaves_a_stopped_ingest_its_checkpoint(shop: Project) -> None:
     empty = {"id": "late", "title": ""}
     file = written(shop.folder / "shop.jsonl", [empty, *rows(2000)])
-    process = shop.start("ingest", str(file))
-    while not list((shop.folder / "state").rglob("ingest/*.json")):
-        assert process.poll() is None, "it was quicker than this test"
-        time.sleep(0.05)
-    slay(process.pid)
-    process.communicate()
-    (checkpoint,) = (shop.folder / "state").rglob("ingest/*.json")
+    checkpoint = stopped(shop, file)
     kept = checkpoint.read_bytes()
     assert json.loads(kept)["progress"]["row"] >= 1
     assert letters(shop).keys() == {"late"}

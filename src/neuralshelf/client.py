@@ -22,7 +22,7 @@ class _Discreet(Connection):
 
     def perform_request(self, *args: Any, **more: Any) -> Any:
         status, headers, content = super().perform_request(*args, **more)
-        if content.startswith('{"error":'):
+        if status < 300 and content.startswith('{"error":'):  # others are raised already, or asked to be ignored
             self._raise_error(_BAD_GATEWAY, content, headers.get("content-type"))
         return status, headers, content
 

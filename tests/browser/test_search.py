@@ -252,5 +252,6 @@ def test_the_keyboard_is_enough(page: Page, shop: Any) -> None:
     outline = cards(page).nth(2).evaluate("(card) => getComputedStyle(card).outlineStyle")
     assert outline != "none", "the focus can't be seen"
     page.keyboard.press("Home")
+    expect(cards(page).first).to_be_focused()
     page.keyboard.press("ArrowUp")
     expect(page.get_by_role("searchbox")).to_be_focused()

@@ -170,7 +170,8 @@ async function load() {
     const facets = await api.facets();
     kinds = (facets.values.kind ?? []).filter(({ picture }) => picture);
     filters.show(facets);
-    if (!running && !asked) await ask({ again: true }); // else somebody was quicker than this
+    const typing = $("text").value !== readAddress().text;
+    if (!running && !asked && !typing) await ask({ again: true }); // else somebody was quicker than this
   } catch (fault) {
     if (!(fault instanceof api.Failure)) throw fault;
     clear();

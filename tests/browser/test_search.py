@@ -232,6 +232,19 @@ def test_whoever_is_quicker_than_the_page_keeps_hits_and_focus(page: Page, shop:
     assert asked.count("chair") == 1
 
 
+def test_what_is_being_typed_while_the_page_loads_is_asked_when_it_is_complete(page: Page, shop: Any) -> None:
+    held: list[Route] = []
+    page.route("**/api/facets", lambda route: held.append(route))
+    page.goto("/")
+    page.get_by_role("searchbox").fill("cha")
+    held[0].continue_()
+    expect(page.get_by_role("checkbox").first).to_be_visible()
+    page.wait_for_timeout(300)
+    look_for(page, "chair")
+    expect(cards(page).first).to_contain_text("chair")
+    assert "cha" not in [json.loads(body)["_asked"]["text"] for body in shop.engine.searches]
+
+
 def test_the_keyboard_is_enough(page: Page, shop: Any) -> None:
     page.goto("/")
     page.get_by_role("link", name=re.compile("neuralshelf")).focus()

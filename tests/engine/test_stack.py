@@ -175,7 +175,7 @@ def test_every_bad_document_becomes_a_dead_letter_with_its_cause_and_the_others_
     ]
     report = json.loads(shop.run("ingest", str(shop.write("bad.jsonl", rows)), "--json", code=3))
     assert (report["documents"], report["indexed"], report["dead_letters"]) == (6, 1, 5)
-    letters = [json.loads(line) for line in Path(report["dead_letters_file"]).read_text("utf-8").splitlines()]
+    letters = json.loads(shop.run("deadletters", "list", "--json"))["letters"]
     causes = {letter["id"]: (letter["line"], letter["code"], letter["cause"]) for letter in letters}
     assert set(causes) == {"text", "cut", "away", "typed", "empty"}
     assert causes["text"][:2] == (2, "UnsupportedFormat")

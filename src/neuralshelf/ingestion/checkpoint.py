@@ -114,3 +114,4 @@ class Checkpoint:
     def remove(self) -> None:
         """The run is complete."""
         self.path.unlink(missing_ok=True)
+        self.path.with_suffix(".new").unlink(missing_ok=True)  # of a run that was killed while it saved

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from types import FrameType
 from typing import Any
 
 from opensearchpy import ConnectionError as ClusterUnreachable
@@ -29,10 +30,15 @@ Tell = Callable[[str], None]
 
 
 class Lock:
-    """A lock that this process holds."""
+    """A lock that this process holds.
+
+    Attributes:
+        ended: SIGTERM has come.
+    """
 
     def __init__(self, client: OpenSearch, index: str, holder: Holder) -> None:
         self.holder = holder
+        self.ended = False
         self._client = client
         self._index = index
 
@@ -42,7 +48,10 @@ class Lock:
         Raises:
             LockedError: the lock was taken away; nothing more may be written.
             ProvisionError: the cluster can't say.
+            KeyboardInterrupt: after SIGTERM.
         """
+        if self.ended:
+            raise KeyboardInterrupt
         found = _read(self._client, self._index)
         if found is None:
             raise LockedError(
@@ -79,7 +88,7 @@ def locked(client: OpenSearch, prefix: str, verb: str, tell: Tell = lambda _: No
         ProvisionError: the cluster refused the lock.
     """
     lock = Lock(client, f"{prefix}-lock", Holder.here(verb))
-    with _ended_in_order():
+    with _ended_in_order(lock):
         try:
             _acquire(client, f"{prefix}-lock", lock.holder, tell)
             yield lock
@@ -117,11 +126,16 @@ def unlock(client: OpenSearch, prefix: str, identity: str) -> Holder:
 
 
 @contextmanager
-def _ended_in_order() -> Iterator[None]:
+def _ended_in_order(lock: Lock) -> Iterator[None]:
     """Let SIGTERM do what Ctrl-C does: a cancelled job in a container must not leave a lock that nobody can judge."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        lock.ended = True  # what is raised here gets lost inside of a finaliser
+        signal.default_int_handler(number, frame)
+
     ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     if ours:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, end)
     try:
         yield
     finally:

@@ -53,8 +53,8 @@ def _test(image: str, words: list[str]) -> int:
         # Its helper would have to be pulled; a container that a killed run left is removed by the next.
         "TESTCONTAINERS_RYUK_DISABLED": "true",
     }
-    # Provisioning says the same to every engine, at length; the security tests bring their own.
-    rest = ["tests/engine", "--ignore=tests/engine/provision", "--ignore=tests/engine/security"]
+    # Provisioning and ingestion say the same to every engine, at length; the security tests bring their own.
+    rest = ["tests/engine", *(f"--ignore=tests/engine/{part}" for part in ("provision", "ingestion", "security"))]
     paths = [] if any((PROJECT / word.split("::")[0]).exists() for word in words) else rest
     command = [sys.executable, "-m", "pytest", "--engine=container", *paths, *words]
     return subprocess.run(command, cwd=PROJECT, env=environment, check=False).returncode

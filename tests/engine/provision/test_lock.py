@@ -1,5 +1,6 @@
 """The lock on a real engine: other processes, dead ones, other machines, hand edits, and clusters that refuse."""
 
+import contextlib
 import getpass
 import os
 import signal
@@ -208,6 +209,15 @@ def test_an_interrupt_releases(client: OpenSearch, start: Start, number: signal.
     assert said(process).startswith("held")
     process.send_signal(number)
     assert process.wait(15) == 130
+    assert holder(client, PREFIX) is None
+
+
+def test_a_sigterm_whose_exception_got_lost_is_obeyed_at_the_next_check(client: OpenSearch) -> None:
+    with pytest.raises(KeyboardInterrupt), locked(client, PREFIX, "apply") as lock:
+        with contextlib.suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        lock.check()
     assert holder(client, PREFIX) is None
 
 

@@ -213,11 +213,15 @@ def test_an_interrupt_releases(client: OpenSearch, start: Start, number: signal.
 
 
 def test_a_sigterm_whose_exception_got_lost_is_obeyed_at_the_next_check(client: OpenSearch) -> None:
-    with pytest.raises(KeyboardInterrupt), locked(client, PREFIX, "apply") as lock:
-        with contextlib.suppress(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(5)
-        lock.check()
+    def work() -> None:
+        with locked(client, PREFIX, "apply") as lock:
+            with contextlib.suppress(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(5)
+            lock.check()
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
     assert holder(client, PREFIX) is None
 
 

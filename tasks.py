@@ -24,6 +24,11 @@ def flags(**values: bool) -> list[str]:
     return [f"--{name.replace('_', '-')}" for name, value in values.items() if value]
 
 
+def options(**values: str) -> list[str]:
+    """`ids="FILE"` → `--ids FILE`; an empty one is left out."""
+    return [word for name, value in values.items() if value for word in (f"--{name}", value)]
+
+
 @task
 def demo(c: Context, once: bool = False, environment: str = "local") -> None:
     """Start everything, ingest the sample catalogue, show hits; stays up till Ctrl-C (--once: stops)."""
@@ -104,8 +109,7 @@ def migrate(
     environment: str = "local",
 ) -> None:
     """Another embedding model while reads and writes go on; --status, --rollback, --finish."""
-    given = {"queries": queries, "tolerance": tolerance, "catalogue": catalogue}
-    words = [word for name, value in given.items() if value for word in (f"--{name}", value)]
+    words = options(queries=queries, tolerance=tolerance, catalogue=catalogue)
     words += flags(status=status, rollback=rollback, finish=finish, accept_worse=accept_worse)
     words += flags(without_pictures=without_pictures, yes=yes, json=json)
     run("migrate", *words, environment=environment)
@@ -182,8 +186,7 @@ def backfill(
     environment: str = "local",
 ) -> None:
     """Index a catalogue with vectors made in bulk (--vectors FILE); --requests DIR writes what those are made from."""
-    given = {"requests": requests, "vector": vector, "pictures": pictures}
-    words = [word for name, value in given.items() if value for word in (f"--{name}", value)]
+    words = options(requests=requests, vector=vector, pictures=pictures)
     words += flags(only_given=only_given, dry_run=dry_run, restart=restart, full_speed=full_speed, json=json)
     run("backfill", file, *vectors, *words, environment=environment)
 
@@ -204,8 +207,7 @@ def deadletters(
     environment: str = "local",
 ) -> None:
     """What could not be indexed and why: list, show --of ID, replay [--of FILE], drop."""
-    given = {"code": code, "id": id, "size": size, "pictures": pictures}
-    words = [word for name, value in given.items() if value for word in (f"--{name}", value)]
+    words = options(code=code, id=id, size=size, pictures=pictures)
     words += flags(all=all, yes=yes, dry_run=dry_run, json=json)
     run("deadletters", what, *words, *(["--", of] if of else []), environment=environment)
 
@@ -221,8 +223,7 @@ def coverage(
     environment: str = "local",
 ) -> None:
     """Which documents lack a vector, or have one of another text, picture or model."""
-    given = {"catalogue": catalogue, "pictures": pictures, "deep": deep, "ids": ids}
-    words = [word for name, value in given.items() if value for word in (f"--{name}", value)]
+    words = options(catalogue=catalogue, pictures=pictures, deep=deep, ids=ids)
     run("coverage", *words, *flags(json=json), environment=environment)
 
 
@@ -237,8 +238,7 @@ def repair(
     environment: str = "local",
 ) -> None:
     """Make vectors again that coverage finds missing or wrong."""
-    given = {"catalogue": catalogue, "pictures": pictures, "ids": ids}
-    words = [word for name, value in given.items() if value for word in (f"--{name}", value)]
+    words = options(catalogue=catalogue, pictures=pictures, ids=ids)
     run("repair", *words, *flags(dry_run=dry_run, json=json), environment=environment)
 
 

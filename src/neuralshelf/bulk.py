@@ -21,6 +21,10 @@ FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 10.0
 TIMEOUT_SECONDS = 120
 
+# Codes of OpenSearch that callers look for.
+BLOCKED = "cluster_block_exception"
+CONFLICT = "version_conflict_engine_exception"
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -85,7 +89,7 @@ class Failure:
     @property
     def blocked(self) -> bool:
         """The index takes no writes at all, as when the disk is full."""
-        return self.code == "cluster_block_exception"
+        return self.code == BLOCKED
 
     @property
     def _said(self) -> int:

@@ -1,12 +1,12 @@
 """A product's documents: one, or one for each of its pictures; and those that it no longer has."""
 
-import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from opensearchpy import OpenSearch, TransportError
 
+from neuralshelf.batches import batches
 from neuralshelf.client import reason
 from neuralshelf.errors import EngineError
 from neuralshelf.ingestion.catalogue import MAX_PICTURES, Product, view_id
@@ -66,8 +66,7 @@ def stale_views(client: OpenSearch, index: IndexSpec, products: Mapping[str, int
     if index.product is None:
         return []
     stale = []
-    names = iter(products)
-    while chunk := list(itertools.islice(names, RESULT_WINDOW // MAX_PICTURES)):
+    for chunk in batches(products, RESULT_WINDOW // MAX_PICTURES):
         try:
             for identity in _other_views(client, index, chunk, products):
                 product, _, number = identity.rpartition("/")

@@ -9,10 +9,10 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from neuralshelf.batches import batches
 from neuralshelf.connectors.spec import BedrockTitanMultimodal, ConnectorSpec
 from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ConfigError, InputError
@@ -86,7 +86,7 @@ class Embedder:
                 fresh = self._documents(rows, done)
                 if last is not None:
                     _skip(fresh, last, out, done, advance)
-                while pending := list(islice(fresh, batch)):
+                for pending in batches(fresh, batch):
                     for line in self._lines(pending, readers, done):
                         file.write(json.dumps(line).encode() + b"\n")
                     file.flush()

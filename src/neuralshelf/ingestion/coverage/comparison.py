@@ -5,12 +5,12 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from itertools import islice
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
+from neuralshelf.batches import batches
 from neuralshelf.connectors.probe import embed
 from neuralshelf.connectors.spec import ConnectorSpec
 from neuralshelf.ingestion.admission import Refused
@@ -94,10 +94,9 @@ class Comparison:
 
     def pages(self, desc: str) -> Iterator[list[Compared]]:
         """All documents of the catalogue, with progress on stderr. Rows that are no products are left out."""
-        rows = self.catalogue.rows()
         total = self.catalogue.count()
         with tqdm(total=total, unit="row", desc=desc, file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
-            while some := list(islice(rows, CHUNK)):
+            for some in batches(self.catalogue.rows(), CHUNK):
                 made: list[Document] = []
                 for row in some:
                     if isinstance(row, Product):

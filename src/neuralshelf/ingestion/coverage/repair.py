@@ -9,21 +9,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
-from neuralshelf.bulk import Outcome, index_all
+from neuralshelf.batches import batches
+from neuralshelf.bulk import CONFLICT, Outcome, index_all
 from neuralshelf.ingestion.coverage.comparison import Compared, Comparison, pictured
 from neuralshelf.ingestion.coverage.coverage import EXAMPLES, RIGHT, Note, Scan, Scanned, no_note, vectors_in
 from neuralshelf.pipelines.stamps import digest, picture_field
-
-T = TypeVar("T")
 
 BULK = 32
 PICTURES = 4  # of many megabytes each, perhaps
 WRITERS = 4
 ATTEMPTS = 3
-CONFLICT = "version_conflict_engine_exception"
 MOST_CAUSES = 10_000
 
 SEND_PICTURE = "neuralshelf repair --catalogue FILE, in which a row has its picture"
@@ -96,7 +93,7 @@ class Repair:
                     self._rows(page, writers)
             for documents in self.scan.pages("repair: texts"):
                 wrong = [document.id for document in documents if document.wrong]
-                self._count(writers.map(self._mend, _batches(wrong, BULK)))
+                self._count(writers.map(self._mend, batches(wrong, BULK)))
         for documents in self.scan.pages("repair: what is left"):
             for document in documents:
                 for name, found in document.wrong.items():
@@ -115,10 +112,10 @@ class Repair:
                 new[each.id] = each.body
             elif any(map(self._pictured, self._wrong(each.found, each.picture, known=True))):
                 other.append(each)
-        pictures = [{each.id: each.picture for each in some} for some in _batches(other, PICTURES)]
+        pictures = [{each.id: each.picture for each in some} for some in batches(other, PICTURES)]
         self._count(writers.map(self._mend_pictures, pictures))
         self._indexed += len(new)
-        for failed in writers.map(self._create, ({i: new[i] for i in some} for some in _batches(new, BULK))):
+        for failed in writers.map(self._create, ({i: new[i] for i in some} for some in batches(new, BULK))):
             self._indexed -= len(failed)
             for outcome in failed:
                 self._refused(outcome)
@@ -241,9 +238,3 @@ class Repair:
         self.note(identity, what, cause)
         if len(self._examples) < EXAMPLES:
             self._examples.append(Left(identity, what, cause, step))
-
-
-def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    each = iter(items)
-    while some := list(islice(each, size)):
-        yield some

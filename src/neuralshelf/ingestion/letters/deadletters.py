@@ -9,7 +9,8 @@ from typing import Any
 from opensearchpy import ConnectionError as NoConnection
 from opensearchpy import OpenSearch, TransportError
 
-from neuralshelf.bulk import MAX_ATTEMPTS, pause
+from neuralshelf.batches import batches
+from neuralshelf.bulk import BLOCKED, MAX_ATTEMPTS, pause
 from neuralshelf.client import reason
 from neuralshelf.deployment import Deployment
 from neuralshelf.errors import EngineError
@@ -78,7 +79,7 @@ class DeadLetters:
 
         When this returns, all are written; when it raises, some may be.
         """
-        for some in _batches(letters, _BULK_LETTERS):
+        for some in batches(letters, _BULK_LETTERS):
             self.require()
             unknown = [letter.document_id for letter in some if letter.replayable and letter.fence is None]
             self._write(some, self.fences([identity for identity in unknown if identity is not None]))
@@ -97,7 +98,7 @@ class DeadLetters:
     def drop(self, *, code: str | None = None, document_id: str | None = None) -> int:
         """Take away letters of one code, of one document, or all; returns how many."""
         keys = (hit["_id"] for hit in self._hits(_query(code, document_id), _PAGE, source=False))
-        return sum(self._delete(some) for some in _batches(keys, _BULK_LETTERS))
+        return sum(self._delete(some) for some in batches(keys, _BULK_LETTERS))
 
     def find(
         self,
@@ -127,7 +128,7 @@ class DeadLetters:
     def holding(self, keys: Sequence[str], *, code: str | None = None, document_id: str | None = None) -> set[str]:
         """Those of the keys (`letter.key_of_id`, `key_of_row`) that there is a letter of; as last refreshed."""
         found: set[str] = set()
-        for some in _batches(keys, _BULK_LETTERS):
+        for some in batches(keys, _BULK_LETTERS):
             query = {"bool": {"filter": [{"terms": {"key": some}}, _query(code, document_id)]}}
             answer = self._search({"size": len(some), "_source": False, "query": query})
             found |= {hit["_id"] for hit in answer["hits"]["hits"]}
@@ -271,7 +272,7 @@ class DeadLetters:
         hint = "neuralshelf doctor"
         if fault.error == _CLOSED:
             hint = f"open it: POST /{self.name}/_open"
-        elif fault.error == "cluster_block_exception":
+        elif fault.error == BLOCKED:
             hint = f"free disk space, or lift the block: PUT /{self.name}/_settings with index.blocks.*: null"
         elif fault.status_code == 403:
             hint = "this login lacks a right: neuralshelf roles renders the role that ingest needs"
@@ -290,12 +291,6 @@ def _query(code: str | None = None, document_id: str | None = None) -> Json:
 
 def _may_pass(answer: Json) -> bool:
     return answer is None or ("error" in answer and answer["status"] in (409, 429, 503))
-
-
-def _batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    each = iter(items)
-    while some := list(islice(each, size)):
-        yield some
 
 
 def _by_weight(actions: Sequence[str]) -> Iterator[list[str]]:

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import Any
 
 from opensearchpy import OpenSearch
 
-from neuralshelf.bulk import Outcome, index_all
+from neuralshelf.batches import batches
+from neuralshelf.bulk import BLOCKED, CONFLICT, Outcome, index_all
 from neuralshelf.errors import EngineError
 from neuralshelf.ingestion.catalogue import BadLine, Product
 from neuralshelf.ingestion.documents import documents
@@ -17,8 +17,6 @@ from neuralshelf.pipelines.spec import IndexSpec
 
 BULK_DOCUMENTS = 20
 _ROWS = 200
-_CONFLICT = "version_conflict_engine_exception"
-_BLOCK = "cluster_block_exception"
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ def replay_stored(
     """
     counts = _Counts()
     chosen = letters.find(code=code, document_id=document_id, documents=True)
-    while some := list(islice(chosen, BULK_DOCUMENTS)):
+    for some in batches(chosen, BULK_DOCUMENTS):
         _replay(client, index, letters, some, counts, alive, dry_run=dry_run)
         tell(len(some))
     remaining = letters.count(code=code, document_id=document_id)
@@ -100,8 +98,7 @@ def rows_with_letters(
         source: the catalogue's name, as letters have it.
         code, document_id: by letters of these alone.
     """
-    each = iter(rows)
-    while some := list(islice(each, _ROWS)):
+    for some in batches(rows, _ROWS):
         keys = {row.line: _keys(row, index, source) for row in some}
         wanted = [key for found in keys.values() for key in found]
         holding = letters.holding(wanted, code=code, document_id=document_id)
@@ -149,9 +146,9 @@ def _replay(
         return
     outcomes = index_all(client, index, bodies, metadata) if bodies else []
     done = [outcome.id for outcome in outcomes if outcome.error is None]
-    superseded += [outcome.id for outcome in outcomes if outcome.code == _CONFLICT]
-    again = [o for o in outcomes if o.error is not None and o.code != _CONFLICT]
-    blocked = next((outcome.error for outcome in again if outcome.code == _BLOCK), None)
+    superseded += [outcome.id for outcome in outcomes if outcome.code == CONFLICT]
+    again = [o for o in outcomes if o.error is not None and o.code != CONFLICT]
+    blocked = next((outcome.error for outcome in again if outcome.code == BLOCKED), None)
     if blocked is not None:
         letters.settled(done)
         raise EngineError(f"index {index} takes no writes: {blocked}", hint="free disk space or lift the block")

@@ -14,13 +14,12 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from neuralshelf.bulk import Outcome, index_all
+from neuralshelf.bulk import CONFLICT, Outcome, index_all
 from neuralshelf.provision.migration.changes import IDS, Changed, changes, checkpoints, several
 
 STEP = 1 << 20
 BULK = 64
 WRITERS = 2
-CONFLICT = "version_conflict_engine_exception"
 _CURRENT = re.compile(r"current version \[(-?\d+)\]")
 
 Document = Mapping[str, Any]

@@ -22,8 +22,8 @@ class Sample:
 
 
 class Encoder(Protocol):
-    """A model in memory. `encode` is called by two threads at most, one with texts and one with pictures (with or
-    without texts), and may use more inside."""
+    """A model in memory. `encode` is called by two threads at most, one with what is urgent, and may use more
+    inside."""
 
     @property
     def name(self) -> str: ...

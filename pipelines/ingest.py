@@ -30,10 +30,15 @@ def ingest_pipeline(index: IndexSpec, connectors: Mapping[str, ConnectorSpec], *
         generation=prefix,
         texts=tuple(dict.fromkeys(field for vector in index.vectors.values() for field in vector.text)),
         models={n: ref(Kind.MODEL, model_name(prefix, v.connector, "ingest")) for n, v in index.vectors.items()},
-        batches={name: _batch(connectors[v.connector]) for name, v in index.vectors.items()},
+        batches={name: texts_a_call(connectors[v.connector]) for name, v in index.vectors.items()},
         helpers=[*_helpers(index), *index.images],
     )
     return Resource(Kind.INGEST_PIPELINE, ingest_pipeline_name(index, prefix), body)
+
+
+def texts_a_call(connector: ConnectorSpec) -> int | None:
+    """For models that take a list; None for those that take a text and a picture."""
+    return connector.batch_size if isinstance(connector, SageMakerText) else None
 
 
 def _helpers(index: IndexSpec) -> Iterator[str]:
@@ -41,8 +46,3 @@ def _helpers(index: IndexSpec) -> Iterator[str]:
     for name, vector in index.vectors.items():
         yield from (f"{name}_text",) * bool(vector.text)
         yield from (f"{name}_image",) * (vector.image is not None)
-
-
-def _batch(connector: ConnectorSpec) -> int | None:
-    """Texts a call, for models that take a list; None for those that take a text and a picture."""
-    return connector.batch_size if isinstance(connector, SageMakerText) else None

@@ -28,6 +28,10 @@ from neuralshelf.model_packages.server.sigv4 import Credential
 
 _KEYS_HINT = 'write {"ACCESS_KEY": "secret"} to it'
 
+_SWITCH_SECONDS = 0.0005
+"""So long a thread that needs the interpreter waits for another one; Python's own is ten times that, a search has many
+such moments."""
+
 Loader = Callable[[Path], Mapping[str, Endpoint]]
 
 
@@ -55,6 +59,7 @@ def main(arguments: Sequence[str] | None = None, load: Loader | None = None) -> 
     # What Pillow warns of is refused or harmless here; up to twice its pixel limit the warning is the refusal.
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
     warnings.simplefilter("error", Image.DecompressionBombWarning)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     if options.exit_with_parent:
         threading.Thread(target=_end_with_stdin, name="parent", daemon=True).start()
     try:

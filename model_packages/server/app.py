@@ -27,6 +27,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from neuralshelf.background import give_way
 from neuralshelf.model_packages.server.batching import Batcher
 from neuralshelf.model_packages.server.bodies import Body, BodyMemory
 from neuralshelf.model_packages.server.contracts import Work
@@ -36,12 +37,14 @@ from neuralshelf.model_packages.server.endpoints import Endpoint, Service
 from neuralshelf.model_packages.server.limits import BEDROCK_MAX_BODY, SAGEMAKER_MAX_BODY, Limits
 from neuralshelf.model_packages.server.refusals import EncodingRefused, EndpointUnknown, MediaTypeRefused, Refusal
 from neuralshelf.model_packages.server.sigv4 import Credential, SignedRequest, Verifier
+from neuralshelf.model_packages.server.turns import Turns
 
 _log = logging.getLogger(__name__)
 
 _MAX_BODY = {"sagemaker": SAGEMAKER_MAX_BODY, "bedrock": BEDROCK_MAX_BODY, "": SAGEMAKER_MAX_BODY}
 _CLIENT_CLOSED_REQUEST = 499
 _SMALL_BODY = 8192  # bodies up to here, texts mostly, don't queue behind pictures that are being decoded
+_PURPOSE = "x-amzn-sagemaker-custom-attributes"  # our connectors say "search" there
 
 
 def create_app(
@@ -105,10 +108,11 @@ class Runtime:
         self._counters = Counters()
         self._memory = BodyMemory(limits.max_buffered)
         encoders = {id(endpoint.encoder): endpoint.encoder for endpoint in endpoints.values()}
+        self._turns = Turns()
         self._batchers = {
-            (key, pictured): Batcher(encoder, limits, self._counters)
+            (key, urgent): Batcher(encoder, limits, self._counters, None if urgent else self._turns)
             for key, encoder in encoders.items()
-            for pictured in (False, True)
+            for urgent in (False, True)
         }
         self._readers: ThreadPoolExecutor | None = None
         self._decoders: ThreadPoolExecutor | None = None
@@ -116,8 +120,8 @@ class Runtime:
     @asynccontextmanager
     async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         with (
-            ThreadPoolExecutor(1, thread_name_prefix="reader") as self._readers,
-            ThreadPoolExecutor(self._limits.decoders, thread_name_prefix="decoder") as self._decoders,
+            ThreadPoolExecutor(1, "reader") as self._readers,
+            ThreadPoolExecutor(self._limits.decoders, "decoder", initializer=give_way) as self._decoders,
         ):
             for batcher in self._batchers.values():
                 batcher.start()
@@ -191,7 +195,8 @@ class Runtime:
             Verifier.verify(claim, signed, digest)
         endpoint = self._endpoint(name, dialect)
         _check_media(request)
-        answering = asyncio.ensure_future(self._answer(endpoint, content, body))
+        search = request.headers.get(_PURPOSE) == "search"
+        answering = asyncio.ensure_future(self._answer(endpoint, content, body, search=search))
         leaving = asyncio.ensure_future(body.gone())
         try:
             await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
@@ -204,19 +209,24 @@ class Runtime:
         work, answer, seconds = answering.result()
         return Response(answer, 200, _answer_headers(dialect, request_id, work, seconds), "application/json")
 
-    async def _answer(self, endpoint: Endpoint, content: bytes, body: Body) -> tuple[Work, bytes, float]:
+    async def _answer(
+        self, endpoint: Endpoint, content: bytes, body: Body, *, search: bool
+    ) -> tuple[Work, bytes, float]:
         start = time.monotonic()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._limits.deadline
-        threads = self._readers if len(content) <= _SMALL_BODY else self._decoders
+        threads = self._readers if search or len(content) <= _SMALL_BODY else self._decoders
         work = await loop.run_in_executor(threads, endpoint.contract.read, content, endpoint.encoder)
         body.release()
         self._counters.add(
             images=sum(sample.image is not None for sample in work.samples),
             texts=sum(sample.text is not None for sample in work.samples),
         )
-        pictured = any(sample.image is not None for sample in work.samples)
-        batcher = self._batchers[id(endpoint.encoder), pictured]
+        lone_text = len(work.samples) == 1 and work.samples[0].image is None  # an ingest sends many
+        urgent = search or lone_text
+        if urgent:
+            self._turns.searched()
+        batcher = self._batchers[id(endpoint.encoder), urgent]
         rows = await batcher.encode(work.samples, work.dimension, deadline)
         return work, endpoint.contract.answer(work, rows), time.monotonic() - start
 

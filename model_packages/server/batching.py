@@ -1,9 +1,11 @@
 """Dynamic batching: samples of different requests go through the model together, each answered on its own.
 
-One thread for a model's texts and one for its pictures, so that a search never waits for the pictures of an ingest. An
-idle model starts on the first sample at once; while it works, samples gather, and the next batch takes those of one
+An idle model starts on the first sample at once; while it works, samples gather, and the next batch takes those of one
 dimension. Only when the batch before held several does the thread wait a moment (`max_wait`) for the same number to
 return, so that clients in a closed loop don't fall into batches of 15 and 1.
+
+Searches come while an ingest is under way, and somebody waits for them. So a model has a batcher for what is urgent and
+one for all else, whose thread gives way on the processor and leaves searches a core.
 """
 
 import asyncio
@@ -13,15 +15,18 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neuralshelf.background import give_way
 from neuralshelf.model_packages.encoder import Encoder, Sample
 from neuralshelf.model_packages.server.counters import Counters
 from neuralshelf.model_packages.server.limits import Limits
 from neuralshelf.model_packages.server.refusals import DeadlinePassed, ModelFailed, NotReady, Refusal, Throttled
+from neuralshelf.model_packages.server.turns import Turns
 
 _log = logging.getLogger(__name__)
 
@@ -51,8 +56,10 @@ class _Entry:
 class Batcher:
     """Feeds one encoder from one thread. `start` before the first sample, `stop` after the last."""
 
-    def __init__(self, encoder: Encoder, limits: Limits, counters: Counters) -> None:
+    def __init__(self, encoder: Encoder, limits: Limits, counters: Counters, background: Turns | None = None) -> None:
+        """`background`: for samples that are not urgent."""
         self.encoder = encoder
+        self._background = background
         self._limits = limits
         self._counters = counters
         self._wake = threading.Condition()
@@ -130,8 +137,11 @@ class Batcher:
             self._queue = kept
 
     def _work(self) -> None:
+        if self._background is not None:
+            give_way()
         while batch := self._take():
-            self._encode(batch)
+            with self._background.turn() if self._background else nullcontext():
+                self._encode(batch)
 
     def _take(self) -> list[_Entry]:
         """The next batch, waiting for it; empty at the end."""
@@ -174,7 +184,7 @@ class Batcher:
             _log.warning("model=%s failed: %s", self.encoder.name, type(error).__name__)
             batch[0].deliver(ModelFailed(f"The model failed on this input: {type(error).__name__}"))
             return
-        self._counters.add(batches=1, samples=len(batch))
+        self._counters.batch(entry.sample for entry in batch)
         for entry, row in zip(batch, rows, strict=True):
             finite = bool(np.isfinite(row).all())
             entry.deliver(row if finite else ModelFailed("The model gave a vector that is not finite"))

@@ -31,7 +31,7 @@ class Limits:
     Attributes:
         max_batch: samples in one call of the model; 1 switches batching off.
         max_wait: seconds a batch may wait for company, under load only; an idle model starts at once.
-        max_queue: texts, and as many pictures, waiting for a model; more is answered 429 at once. A single request of
+        max_queue: urgent samples, and as many others, waiting for a model; more is answered 429 at once. One request of
             more samples is taken when nothing else waits.
         deadline: seconds from the last byte of a request to its answer (SageMaker gives up after 60).
         header_timeout: seconds a client may take for its request head.

@@ -1,10 +1,12 @@
 """ClusterConfig to an opensearch-py client: no login, basic, or SigV4; and why a cluster refused something."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from opensearchpy import Connection, OpenSearch, RequestsHttpConnection, TransportError, Urllib3HttpConnection
+from opensearchpy import ConnectionError as NoConnection
 
 from neuralshelf.aws import lasting_credentials
 from neuralshelf.errors import ConfigError, one_line
@@ -12,16 +14,22 @@ from neuralshelf.settings import ClusterConfig
 
 TIMEOUT_SECONDS = 60
 _BAD_GATEWAY = 502
+_POOL = re.compile(r"HTTPS?Connection(?:Pool)?\(host='([^']*)', port=(\d+)\):? ?")  # urllib3's
 
 
 class _Discreet(Connection):
     """Keeps request bodies that may hold credentials out of opensearch-py's log, which writes all when asked to.
 
-    And raises an error that came with HTTP 200: OpenSearch 3.6.0 answers so when a model's answer was cut off.
+    And raises an error that came with HTTP 200: OpenSearch 3.6.0 answers so when a model's answer was cut off. And says
+    where nobody answered in words for people.
     """
 
     def perform_request(self, *args: Any, **more: Any) -> Any:
-        status, headers, content = super().perform_request(*args, **more)
+        try:
+            status, headers, content = super().perform_request(*args, **more)
+        except NoConnection as fault:
+            words = _POOL.sub(r"\1:\2: ", str(fault.error))
+            raise type(fault)(fault.args[0], words, *fault.args[2:]) from fault.__cause__
         if status < 300 and content.startswith('{"error":'):  # others are raised already, or asked to be ignored
             self._raise_error(_BAD_GATEWAY, content, headers.get("content-type"))
         return status, headers, content

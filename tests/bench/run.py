@@ -16,34 +16,20 @@ import plan
 import server
 import tempo
 from ratio import table
-
-from neuralshelf.client import connect
-from neuralshelf.deployment import Deployment
-from neuralshelf.local.stack import Stack
-from neuralshelf.settings import Folders
-
-ROOT = Path(__file__).resolve().parents[2]
+from stack import CATALOGUE, CONFIG, ENVIRONMENT, ROOT, Up
 
 
 def main() -> int:
     """Measure, print, write."""
-    config = ROOT / "neuralshelf.yaml"
-    stack = Stack(config, "local", Folders.default(config.parent / "local"))
-    deployment = Deployment.load(config, "local")
-    running = stack.running()
-    client = connect(deployment.environment.cluster, running.engine_url)
-    access_key, secret_key = stack.state.keys()
-    region = deployment.environment.runtime.region
-    runtime = pipeline.runtime_client(str(running.server_url), region, access_key, secret_key)
-    index, template = deployment.config.index.name, deployment.config.search.template
-    catalogue = ROOT / "samples" / "catalogue.jsonl"
+    up = Up.find()
+    index, template = up.deployment.config.index.name, up.deployment.config.search.template
     pictures = sorted((ROOT / "samples" / "images").glob("*.jpg"))
     ratios = [
         server.measure(pictures),
-        pipeline.measure(client, runtime, index, catalogue),
-        latency.measure(client, runtime, index, template),
-        plan.measure(config, "local"),
-        *tempo.measure(client, deployment, runtime, catalogue),
+        pipeline.measure(up.client, up.runtime, index, CATALOGUE),
+        latency.measure(up.client, up.runtime, index, template),
+        plan.measure(CONFIG, ENVIRONMENT),
+        *tempo.measure(up),
     ]
     found = table(ratios)
     print(found)

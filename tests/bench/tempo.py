@@ -5,20 +5,22 @@ All with the sample products, texts and pictures, by the models of the stack tha
 
 import itertools
 import statistics
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pipeline
-from opensearchpy import OpenSearch
 from ratio import Ratio, compare
+from stack import CATALOGUE, Up
 
 from neuralshelf.bulk import send
-from neuralshelf.deployment import Deployment
 from neuralshelf.ingestion.admission import picture_limits
 from neuralshelf.ingestion.catalogue import BadLine, Catalogue, Product
 from neuralshelf.ingestion.documents import documents
@@ -29,7 +31,9 @@ from neuralshelf.ingestion.sender import Sender
 from neuralshelf.ingestion.tempo import Tempo
 from neuralshelf.search import search
 
-DOCUMENTS = 660
+DOCUMENTS = 1320
+BATCH = 16
+SEARCHES = 160
 GRID = ((1, 32), (2, 16), (2, 32), (2, 64), (4, 16), (4, 32), (8, 16), (8, 64))
 """Writers and documents a bulk of the fixed settings."""
 
@@ -40,21 +44,21 @@ QUESTIONS = ("red teapot", "wine glass", "something to sit on", "blue lamp", "fo
 class Bench:
     """An index of its own, filled again and again."""
 
-    client: OpenSearch
-    deployment: Deployment
-    runtime: Any
-    catalogue: Catalogue
+    up: Up
 
     def __post_init__(self) -> None:
+        self.client, self.runtime, self.deployment = self.up.client, self.up.runtime, self.up.deployment
         config = self.deployment.config
         self.name = f"{config.index.name}-tempo-bench"
         self.live = next(iter(self.client.indices.get(index=config.index.name).values()))
         self.preparer = Preparer(config.index, picture_limits(config.connectors, config.index), {})
-        self.products = [row for row in self.catalogue.rows() if isinstance(row, Product)]
+        self.products = [row for row in Catalogue(CATALOGUE, config.index).rows() if isinstance(row, Product)]
 
-    def rows(self, count: int) -> Iterator[Product | BadLine]:
-        """So many different documents of the sample products."""
+    def rows(self, count: int | None = None, stop: threading.Event | None = None) -> Iterator[Product | BadLine]:
+        """So many different documents of the sample products, or as many as are read until `stop`."""
         for number, product in enumerate(itertools.islice(itertools.cycle(self.products), count), start=1):
+            if stop is not None and stop.is_set():
+                return
             yield Product(number, f"{product.id}-{number}", product.fields, product.pictures)
 
     def fresh(self, *, pipeline_runs: bool = True) -> None:
@@ -66,25 +70,29 @@ class Bench:
         body = {"settings": {"index": settings}, "mappings": self.live["mappings"]}
         self.client.indices.create(index=self.name, body=body)
 
-    def ingest(self, tempo: Tempo | None = None, count: int = DOCUMENTS, searches: SearchWatch | None = None) -> float:
-        """Documents a second."""
+    def ingest(self, tempo: Tempo | None = None, stop: threading.Event | None = None) -> float:
+        """Documents a second: of DOCUMENTS, or until `stop` while searches are watched."""
         self.fresh()
         sender = Sender(self.client, self.name, self.preparer)
-        run = Ingest(sender, self.deployment.config.index, "bench", tempo=tempo or Tempo(), searches=searches)
-        start = time.perf_counter()
-        report = run.run(self.rows(count), total=count)
-        if report.indexed != count:
+        watch = SearchWatch(self.client, self.deployment.config.index.name, self.ask)
+        with watch if stop else nullcontext() as searches:
+            run = Ingest(
+                sender, self.deployment.config.index, "bench", tempo=tempo or Tempo(batch=BATCH), searches=searches
+            )
+            start = time.perf_counter()
+            report = run.run(self.rows(None if stop else DOCUMENTS, stop), total=DOCUMENTS)
+        if report.dead_letters:
             raise RuntimeError(str(report))
-        return count / (time.perf_counter() - start)
+        return report.indexed / (time.perf_counter() - start)
 
-    def in_client(self, count: int = DOCUMENTS) -> float:
+    def in_client(self) -> float:
         """Documents a second of a careful client: texts 16 a call, 16 calls at once, `_bulk` beside them."""
         self.fresh(pipeline_runs=False)
         index = self.deployment.config.index
         start = time.perf_counter()
         with ThreadPoolExecutor(pipeline.CLIENTS) as pool, ThreadPoolExecutor(2) as writers:
             writing = []
-            rows = (row for row in self.rows(count) if isinstance(row, Product))
+            rows = (row for row in self.rows(DOCUMENTS) if isinstance(row, Product))
             while group := list(itertools.islice(rows, 64)):
                 made = [document for row in group for document in documents(row, index)]
                 bodies = dict(pool.map(lambda document: (document.id, self.preparer(document)), made))
@@ -98,7 +106,7 @@ class Bench:
             failed = [failure for future in writing for failure in future.result().values()]
         if failed:
             raise RuntimeError(str(failed[0]))
-        return count / (time.perf_counter() - start)
+        return DOCUMENTS / (time.perf_counter() - start)
 
     def _picture(self, picture: str) -> Any:
         return pipeline._invoke(self.runtime, "neuralshelf-clip", {"inputImage": picture})["embedding"]
@@ -114,9 +122,9 @@ class Bench:
         return time.perf_counter() - start
 
 
-def measure(client: OpenSearch, deployment: Deployment, runtime: Any, catalogue: Path) -> list[Ratio]:
+def measure(up: Up) -> list[Ratio]:
     """Rate found ÷ best fixed one; rate through the pipeline ÷ in the client; p95 while ingesting ÷ quiet."""
-    bench = Bench(client, deployment, runtime, Catalogue(catalogue, deployment.config.index))
+    bench = Bench(up)
     try:
         fixed = {setting: bench.ingest(Tempo(*setting, fixed=True)) for setting in GRID}
         best = max(fixed, key=lambda setting: fixed[setting])
@@ -142,32 +150,44 @@ def measure(client: OpenSearch, deployment: Deployment, runtime: Any, catalogue:
             ),
         ]
     finally:
-        client.indices.delete(index=bench.name, ignore_unavailable=True)
+        up.client.indices.delete(index=bench.name, ignore_unavailable=True)
     return found
 
 
-def _p95(bench: Bench, *, busy: bool = False, count: int = 60) -> float:
-    """Of searches four a second, in ms."""
-    stop = threading.Event()
-
-    def load() -> None:
-        with SearchWatch(bench.client, bench.deployment.config.index.name, lambda: bench.ask()) as watch:
-            while not stop.is_set():
-                bench.ingest(searches=watch)
-
-    thread = threading.Thread(target=load)
-    if busy:
-        thread.start()
-        time.sleep(10)
+def _p95(bench: Bench, *, busy: bool = False) -> float:
+    """Of SEARCHES searches, four a second, in ms; the ingest beside them is another process, as it would be."""
     taken = []
-    for number in range(count):
-        taken.append(bench.ask(QUESTIONS[number % len(QUESTIONS)]) * 1000)
-        time.sleep(0.25)
-    stop.set()
-    if busy:
-        thread.join()
-    return statistics.quantiles(taken, n=20)[-1]
+    with ExitStack() as stack:
+        load = None
+        if busy:
+            load = stack.enter_context(subprocess.Popen([sys.executable, __file__], stdin=PIPE, stdout=PIPE, text=True))
+            time.sleep(10)
+        for number in range(SEARCHES):
+            taken.append(bench.ask(QUESTIONS[number % len(QUESTIONS)]) * 1000)
+            time.sleep(0.25)
+        rate = load.communicate("")[0].strip() if load else "nothing"
+    found = statistics.quantiles(taken, n=20)[-1]
+    print(f"beside {rate}: p95 {found:.0f} ms, median {statistics.median(taken):.0f} ms", file=sys.stderr)
+    return found
 
 
 def _groups(texts: list[str], size: int) -> list[list[str]]:
     return [texts[start : start + size] for start in range(0, len(texts), size)]
+
+
+def main() -> int:
+    """Ingest until stdin closes, and say how many documents a second that were."""
+    bench = Bench(Up.find())
+    stop = threading.Event()
+
+    def end() -> None:
+        sys.stdin.read()
+        stop.set()
+
+    threading.Thread(target=end, daemon=True).start()
+    print(f"{bench.ingest(stop=stop):.1f} documents/s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -42,8 +42,8 @@ def test_sixteen_clients_share_batches_and_get_the_answers_they_would_get_alone(
     texts = [f"text {number}" for number in range(160)]
     answers = ask_all(server, texts)
     counters = server.status()["counters"]
-    assert counters["samples"] == 160
-    assert counters["mean_batch"] > 4
+    assert counters["texts"] == 160
+    assert counters["texts_a_batch"] > 4
     assert max(server.multimodal.batches) <= 16
     for text, answer in list(zip(texts, answers, strict=True))[::20]:
         assert answer.json() == ask(server, text).json()
@@ -53,7 +53,7 @@ def test_with_max_batch_one_every_sample_goes_alone(serve: Any, toy: Any) -> Non
     server = serve(signed=False, multimodal=toy(seconds=0.005), limits=replace(Limits(), max_batch=1))
     ask_all(server, ["a"] * 40)
     assert set(server.multimodal.batches) == {1}
-    assert server.status()["counters"]["mean_batch"] == 1.0
+    assert server.status()["counters"]["texts_a_batch"] == 1.0
 
 
 def test_an_idle_model_does_not_wait_for_company(serve: Any) -> None:
@@ -201,3 +201,16 @@ def test_a_text_does_not_wait_for_all_pictures_before_it_and_pictures_are_not_st
         texts = [pool.submit(ask, server, f"text {number}") for number in range(8)]
         assert {future.result().status_code for future in pictures + texts} == {200}
     assert time.monotonic() - started < 3
+
+
+def test_a_search_by_picture_does_not_wait_for_the_pictures_of_an_ingest(serve: Any, toy: Any) -> None:
+    server = serve(signed=False, multimodal=toy(seconds=0.1), limits=replace(Limits(), max_batch=4))
+    body = {"inputImage": picture()}
+    search = {"X-Amzn-SageMaker-Custom-Attributes": "search"}
+    with ThreadPoolExecutor(48) as pool:
+        pictures = [pool.submit(requests.post, server.url + CLIP, json=body, timeout=30) for _ in range(40)]
+        until(lambda: server.status()["counters"]["waiting"] > 20)
+        started = time.monotonic()
+        assert requests.post(server.url + CLIP, json=body, headers=search, timeout=30).status_code == 200
+        assert time.monotonic() - started < 0.6
+        assert {future.result().status_code for future in pictures} == {200}

@@ -18,6 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 WELL = "well"
 """The name of no fault."""
+NOTED = "noted"
+"""Passes as well, counted by itself."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ class FaultyServer:
 
     def __init__(self, app: ASGIApp, faults: Mapping[str, Fault]) -> None:
         self._app = app
-        self._faults = {WELL: Call.pass_on, **faults}
+        self._faults = {WELL: Call.pass_on, NOTED: Call.pass_on, **faults}
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._open = 0

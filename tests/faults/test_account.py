@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.faults.conftest import Shop
+from tests.faults.conftest import BATCH, Shop
+from tests.faults.faulty import NOTED
 from tests.faults.ledger import MARKER, MIX, indexed, ingest, write_goods, wrong
 
 SEED = int(os.environ.get("NEURALSHELF_SEED") or secrets.randbelow(10**6))
@@ -61,3 +62,11 @@ def test_a_document_that_breaks_its_model_takes_no_other_with_it(shop: Shop, tmp
     assert dead.keys() == goods.poisoned
     assert (report["indexed"], report["codes"]) == (19, {"ModelFailed": 1})
     assert indexed(shop.client, shop.index).keys() == goods.titles.keys() - goods.poisoned
+
+
+def test_a_thousand_texts_take_hardly_a_call_more_than_full_batches_would(shop: Shop, tmp_path: Path) -> None:
+    goods = write_goods(tmp_path, 1000)
+    shop.models.poison("thing number", NOTED)
+    report, _ = ingest(shop.project, goods.path)
+    assert report["indexed"] == 1000
+    assert 1000 / BATCH <= shop.models.counts[NOTED] <= 1000 / BATCH * 1.02

@@ -1,6 +1,8 @@
 """The batcher on its own: its life, and models that break their promise."""
 
 import asyncio
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +18,7 @@ from neuralshelf.model_packages.server.batching import Batcher
 from neuralshelf.model_packages.server.counters import Counters
 from neuralshelf.model_packages.server.limits import Limits
 from neuralshelf.model_packages.server.refusals import ModelFailed, NotReady, Throttled
+from neuralshelf.model_packages.server.turns import Turns
 
 Rows = Callable[[Sequence[Sample], int], NDArray[np.float32]]
 
@@ -152,6 +155,25 @@ def test_the_worker_outlives_a_model_that_raises() -> None:
         encode(made, "bad")
     assert len(encode(made, "good")) == 1
     made.stop(5)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a priority for each thread")
+def test_what_is_not_urgent_gives_way_on_the_processor() -> None:
+    def priority(*, urgent: bool) -> int:
+        found: list[int] = []
+
+        def note(samples: Sequence[Sample], dimension: int) -> NDArray[np.float32]:
+            found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+            return unit(samples, dimension)
+
+        made = Batcher(Scripted(note), Limits(), Counters(), None if urgent else Turns())
+        made.start()
+        encode(made, "a")
+        made.stop(5)
+        return found[0]
+
+    assert priority(urgent=False) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 10)
+    assert priority(urgent=True) == os.getpriority(os.PRIO_PROCESS, 0)
 
 
 def test_limits_that_contradict_each_other_are_refused() -> None:

@@ -4,7 +4,7 @@ import heapq
 
 import pytest
 
-from neuralshelf.ingestion.tempo import LEAST_BULK, MOST_BULK, MOST_WRITERS, Tempo
+from neuralshelf.ingestion.tempo import GENTLE_BULK, GENTLE_WRITERS, LEAST_BULK, MOST_BULK, MOST_WRITERS, Tempo
 
 
 def simulate(
@@ -65,21 +65,38 @@ def test_under_a_quota_most_requests_are_taken() -> None:
     assert simulate(tempo, seconds=300, lanes=4, per_document=0.005, most=130) > 0.6 * best
 
 
-def test_suffering_searches_slow_it_down_and_keep_it_from_growing_until_they_are_well() -> None:
-    tempo = Tempo(writers=6)
-    tempo.searches_suffer(True)
-    assert tempo.writers == 4
+def test_while_people_search_it_begins_gently_and_only_their_waiting_decides() -> None:
+    tempo = Tempo(writers=6, bulk=100)
+    tempo.searching(True)
+    assert (tempo.writers, tempo.bulk) == (GENTLE_WRITERS, GENTLE_BULK)
     simulate(tempo, seconds=60, lanes=8, per_document=0.005)
-    assert tempo.writers <= 4
-    tempo.searches_suffer(False)
+    assert (tempo.writers, tempo.bulk) == (GENTLE_WRITERS, GENTLE_BULK)
+    seen = []
+    for suffering in (False, False, True, True, True, True, True, False, False):
+        tempo.searches_suffer(suffering)
+        seen.append((tempo.writers, tempo.bulk))
+    assert seen == [(3, 8), (4, 8), (2, 8), (1, 8), (1, 5), (1, 4), (1, 4), (1, 6), (1, 9)]
+    tempo.searching(True)
+    assert tempo.bulk == 9
+    tempo.searching(False)
     simulate(tempo, seconds=60, lanes=8, per_document=0.005)
-    assert tempo.writers > 4
+    assert tempo.writers * tempo.bulk > 100
+
+
+def test_where_searches_notice_nothing_it_grows_as_far_as_without_them() -> None:
+    tempo = Tempo()
+    tempo.searching(True)
+    for _ in range(40):
+        tempo.searches_suffer(False)
+    assert (tempo.writers, tempo.bulk) == (MOST_WRITERS, MOST_BULK)
 
 
 def test_a_fixed_tempo_stays() -> None:
     tempo = Tempo(3, 17, fixed=True)
     simulate(tempo, seconds=60, lanes=4, per_document=0.005, most=40)
+    tempo.searching(True)
     tempo.searches_suffer(True)
+    tempo.searches_suffer(False)
     assert (tempo.writers, tempo.bulk) == (3, 17)
 
 
@@ -88,3 +105,8 @@ def test_it_stays_within_its_bounds() -> None:
     simulate(tempo, seconds=600, lanes=64, per_document=0.00001, per_bulk=0.01)
     assert 1 <= tempo.writers <= MOST_WRITERS
     assert LEAST_BULK <= tempo.bulk <= MOST_BULK
+
+
+def test_a_bulk_holds_whole_batches_once_it_holds_one() -> None:
+    sizes = {bulk: Tempo(bulk=bulk, batch=16).size for bulk in (4, 15, 16, 31, 32, 500)}
+    assert sizes == {4: 4, 15: 15, 16: 16, 31: 16, 32: 32, 500: 496}

@@ -5,6 +5,7 @@ within what the models take. It goes on byte for byte, so that identical files k
 the models get what our own model server would see in it.
 """
 
+import base64
 import threading
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -62,6 +63,11 @@ class Admitted:
 
     data: bytes
     converted: str | None = None
+
+    @property
+    def encoded(self) -> str:
+        """In base64, as it is sent."""
+        return base64.b64encode(self.data).decode("ascii")
 
 
 def picture_limits(connectors: Mapping[str, ConnectorSpec], index: IndexSpec) -> PictureLimits:

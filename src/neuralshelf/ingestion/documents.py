@@ -1,6 +1,6 @@
 """A product's documents: one, or one for each of its pictures; and those that it no longer has."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,26 @@ def documents(product: Product, index: IndexSpec) -> list[Document]:
         Document(view_id(product.id, number), fields, picture, product.line, product.id, len(views))
         for number, picture in enumerate(views, start=1)
     ]
+
+
+def drop_stale_views(client: OpenSearch, index: IndexSpec, made: Sequence[Document]) -> None:
+    """Delete documents of pictures that the products of `made` had when they were ingested before, and have no more.
+
+    Raises:
+        EngineError: they can't be looked up or deleted.
+    """
+    products = {document.product: document.views for document in made if document.id == document.product}
+    gone = stale_views(client, index, products)
+    if not gone:
+        return
+    answer = client.bulk(body=[{"delete": {"_id": identity}} for identity in gone], index=index.name)
+    for item in answer["items"]:
+        if "error" in item["delete"]:
+            raise EngineError(
+                f"document {item['delete']['_id']}, of a picture that its product has no more, can't be deleted: "
+                f"{item['delete']['error'].get('reason')}",
+                hint="neuralshelf status",
+            )
 
 
 def stale_views(client: OpenSearch, index: IndexSpec, products: Mapping[str, int]) -> list[str]:

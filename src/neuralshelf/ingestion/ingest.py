@@ -16,6 +16,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from neuralshelf.background import give_way
 from neuralshelf.bulk import MAX_ATTEMPTS, Failure, pause
 from neuralshelf.errors import EngineError, NeuralshelfError, ServerError
 from neuralshelf.ingestion.account import Account, Report
@@ -94,7 +95,7 @@ class Ingest:
                 file=sys.stderr,
                 disable=not sys.stderr.isatty(),
             ) as bar,
-            ThreadPoolExecutor(MOST_WRITERS, thread_name_prefix="writer") as writers,
+            ThreadPoolExecutor(MOST_WRITERS, "writer", initializer=give_way) as writers,
         ):
             try:
                 while self._fill(fresh, writers) or self._waiting:
@@ -135,16 +136,16 @@ class Ingest:
         return bool(self._under_way)
 
     def _bulk(self, fresh: Iterator[Item]) -> list[Item]:
-        now = time.monotonic()
+        now, size = time.monotonic(), self.tempo.size
         bulk: list[Item] = []
-        while self._waiting and self._waiting[0][0] <= now and len(bulk) < self.tempo.bulk:
+        while self._waiting and self._waiting[0][0] <= now and len(bulk) < size:
             if self._waiting[0][2].alone and bulk:
                 return bulk
             bulk.append(heapq.heappop(self._waiting)[2])
             if bulk[-1].alone:
                 return bulk
         if len(self._waiting) < MOST_WAITING:
-            bulk += itertools.islice(fresh, self.tempo.bulk - len(bulk))
+            bulk += itertools.islice(fresh, size - len(bulk))
         return bulk
 
     def _wait(self) -> None:
@@ -161,9 +162,11 @@ class Ingest:
             self._settle(future.result())
         self._account.post()
         self._save()
-        if self.searches is not None and self.searches.readings > self._readings:
-            self._readings = self.searches.readings
-            self.tempo.searches_suffer(self.searches.suffering)
+        if self.searches is not None:
+            self.tempo.searching(self.searches.searching)
+            if self.searches.readings > self._readings:
+                self._readings = self.searches.readings
+                self.tempo.searches_suffer(self.searches.suffering)
 
     def _settle(self, sent: Sent) -> None:
         now = time.monotonic()
@@ -259,6 +262,6 @@ class Ingest:
     def _show(self, bar: "tqdm[Any]") -> None:
         settled = self._account.settled
         bar.set_postfix(
-            dead=settled.dead_letters, again=len(self._waiting), sending=f"{self.tempo.writers}x{self.tempo.bulk}"
+            dead=settled.dead_letters, again=len(self._waiting), sending=f"{self.tempo.writers}x{self.tempo.size}"
         )
         bar.update(min(settled.row, int(bar.total or 0)) - bar.n)  # rows are numbered as in the file, empty ones too

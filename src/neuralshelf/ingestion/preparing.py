@@ -1,6 +1,5 @@
 """A document as `_bulk` takes it: its texts looked at, its picture read, admitted and in base64."""
 
-import base64
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -51,7 +50,7 @@ class Preparer:
             admitted = admit(picture.read(self.limits.max_bytes), self.limits, picture.name)
             if admitted.converted:
                 notes.append(f"picture converted: {admitted.converted}")
-            body[self.index.images[0]] = base64.b64encode(admitted.data).decode("ascii")
+            body[self.index.images[0]] = admitted.encoded
             if PICTURE_PATH in self.index.fields:
                 body[PICTURE_PATH] = f"{self.picture_key}/{picture.name}" if self.picture_key else picture.name
         with self._lock:

@@ -15,14 +15,23 @@ from neuralshelf.errors import NeuralshelfError
 QUIET_PROBES = 5
 READING = 5
 SUFFERING = 1.5
-"""Times the quiet median from which on searches suffer: leaves room below the promised 2."""
+"""Times the quiet median from which on searches suffer, by the second longest of a reading: leaves room below the
+promised 2."""
+
+CALM_SECONDS = 10.0
+"""So long after the last search of somebody else another one is expected."""
 
 LEAST_SECONDS = 0.02
 """Below this nobody waits."""
 
 
 class SearchWatch:
-    """Watches an index from its own thread, as a context manager. Nobody searching, nobody suffers."""
+    """Watches an index from its own thread, as a context manager. Nobody searching, nobody suffers.
+
+    Attributes:
+        searching: others search these seconds.
+        suffering: they wait longer than before; as of the last of so many `readings`.
+    """
 
     def __init__(self, client: OpenSearch, index: str, ask: Callable[[], object], *, every: float = 1.0) -> None:
         """`ask`: sends one search as people do and returns when it is answered."""
@@ -36,6 +45,8 @@ class SearchWatch:
         self._last: deque[float] = deque(maxlen=READING)
         self._own = 0
         self._shards = 1
+        self._seen = float("-inf")
+        self.searching = False
         self.readings = 0
         self.suffering = False
 
@@ -60,6 +71,9 @@ class SearchWatch:
             now = self._searches()
             others = before is None or now is None or now - before > self._own * self._shards
             before, self._own = now, 0
+            if others:
+                self._seen = time.monotonic()
+            self.searching = time.monotonic() - self._seen < CALM_SECONDS
             if not others:
                 self._last.clear()
                 self.suffering = False
@@ -67,7 +81,7 @@ class SearchWatch:
             taken = self._timed()
             self._last.append(self._every * 10 if taken is None else taken)
             if len(self._last) == READING:
-                self.suffering = statistics.median(self._last) > SUFFERING * self._quiet
+                self.suffering = sorted(self._last)[-2] > SUFFERING * self._quiet
                 self.readings += 1
                 self._last.clear()
 

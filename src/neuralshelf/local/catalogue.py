@@ -1,12 +1,11 @@
 """What `evaluate` does on a stack, and a catalogue's pictures for `migrate`."""
 
-import base64
 from collections.abc import Callable
 from pathlib import Path
 
 from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ConfigError, InputError
-from neuralshelf.ingestion.admission import Admitted, PictureLimits, Refused, admit, admit_file
+from neuralshelf.ingestion.admission import PictureLimits, Refused, admit, admit_file
 from neuralshelf.ingestion.catalogue import Catalogue, Product
 from neuralshelf.ingestion.documents import documents
 from neuralshelf.local.stack import Stack
@@ -31,7 +30,7 @@ def pictures_of(path: Path | None, index: IndexSpec, limits: PictureLimits) -> C
         if picture is None:
             return None
         try:
-            return _encoded(admit(picture.read(limits.max_bytes), limits, picture.name))
+            return admit(picture.read(limits.max_bytes), limits, picture.name).encoded
         except Refused:
             return None
 
@@ -45,13 +44,9 @@ def picture(path: Path, limits: PictureLimits) -> str:
         InputError: it can't be taken.
     """
     try:
-        return _encoded(admit_file(path, limits))
+        return admit_file(path, limits).encoded
     except Refused as fault:
         raise InputError(f"picture {path}: {fault}", hint="mend or leave out that picture") from None
-
-
-def _encoded(picture: Admitted) -> str:
-    return base64.b64encode(picture.data).decode("ascii")
 
 
 def evaluate_deployment(

@@ -1,7 +1,7 @@
 """What `ingest` does on a stack: the parts of one run, put together."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,12 +10,11 @@ from pathlib import Path
 from opensearchpy import AuthorizationException, OpenSearch
 
 from neuralshelf.deployment import Deployment
-from neuralshelf.errors import EngineError
 from neuralshelf.ingestion.account import Report
 from neuralshelf.ingestion.admission import picture_limits
 from neuralshelf.ingestion.catalogue import BadLine, Catalogue, Product
 from neuralshelf.ingestion.checkpoint import Checkpoint, Progress
-from neuralshelf.ingestion.documents import Document, stale_views
+from neuralshelf.ingestion.documents import drop_stale_views
 from neuralshelf.ingestion.ingest import Ingest
 from neuralshelf.ingestion.letters.deadletters import DeadLetters
 from neuralshelf.ingestion.preparing import Preparer
@@ -23,11 +22,11 @@ from neuralshelf.ingestion.rows.formats import FormatName
 from neuralshelf.ingestion.searches import SearchWatch
 from neuralshelf.ingestion.sender import Prepare, Sender
 from neuralshelf.ingestion.sources.source import open_pictures
-from neuralshelf.ingestion.tempo import MOST_WRITERS
+from neuralshelf.ingestion.tempo import MOST_WRITERS, Tempo
 from neuralshelf.ingestion.tokens import text_limits
 from neuralshelf.local.provisioning import confirm_models, say
 from neuralshelf.local.stack import Stack
-from neuralshelf.pipelines.spec import IndexSpec
+from neuralshelf.pipelines.ingest import texts_a_call
 from neuralshelf.search import search
 
 
@@ -118,13 +117,14 @@ def ingest_catalogue(
         if not options.full_speed:
             searches = watching.enter_context(SearchWatch(client, index.name, _asking(client, deployment)))
         run = Ingest(
-            Sender(client, index.name, prepare, before=partial(_drop_stale_views, client, index)),
+            Sender(client, index.name, prepare, before=partial(drop_stale_views, client, index)),
             index,
             path.name,
             letters=letters,
             alive=lambda: confirm_models(client, deployment),
             checkpoint=checkpoint,
             searches=searches,
+            tempo=Tempo(batch=max(texts_a_call(config) or 1 for config in deployment.config.connectors.values())),
             start=start,
             say=say,
         )
@@ -136,22 +136,6 @@ def ingest_catalogue(
 def _noted(report: Report, preparer: Preparer, catalogue: Catalogue) -> Report:
     unknown = {f"column {name} left out: the index has no such field": n for name, n in catalogue.ignored.items()}
     return replace(report, notes=dict(preparer.notes.most_common()) | unknown)
-
-
-def _drop_stale_views(client: OpenSearch, index: IndexSpec, documents: Sequence[Document]) -> None:
-    """Documents of pictures that a product had when it was ingested before, and has no more."""
-    products = {document.product: document.views for document in documents if document.id == document.product}
-    gone = stale_views(client, index, products)
-    if not gone:
-        return
-    answer = client.bulk(body=[{"delete": {"_id": identity}} for identity in gone], index=index.name)
-    for item in answer["items"]:
-        if "error" in item["delete"]:
-            raise EngineError(
-                f"document {item['delete']['_id']}, of a picture that its product has no more, can't be deleted: "
-                f"{item['delete']['error'].get('reason')}",
-                hint="neuralshelf status",
-            )
 
 
 def _asking(client: OpenSearch, deployment: Deployment) -> Callable[[], object]:

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import signal
+import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from tests.engine.fixtures import ServeModels
 from tests.engine.ingestion.catalogues import picture, written
 from tests.engine.provision.conftest import project_in_a_folder
 from tests.engine.provision.deployment import ENVIRONMENT, FULL, Project
-from tests.engine.provision.wire import wire_to
+from tests.engine.provision.wire import Moment, wire_to
 
 Json = Any
 SET = """for (field in params.entrySet()) {
@@ -229,3 +231,29 @@ def test_an_index_that_is_not_there_is_one_line(shop: Shop) -> None:
         assert "there is no index" in shop.project.run("coverage", code=1).err
     finally:
         shop.project.edit("index.version", 1)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_repair_that_is_killed_or_interrupted_loses_nothing_and_the_next_one_goes_on(
+    shop: Shop, moment: Moment
+) -> None:
+    for number in range(40):
+        shop.past(f"p{number}", title=f"another name {number}")
+    shop.client.indices.refresh(index=shop.name)
+    assert shop.project.kill(1, moment, "repair", writes=True).code == -signal.SIGKILL
+    started: list[subprocess.Popen[str]] = []
+    shop.project.wire.clear()
+    shop.project.wire.at(1, moment, lambda: started[0].send_signal(signal.SIGINT), writes=True)
+    started.append(shop.project.start("repair"))
+    _, err = started[0].communicate(timeout=60)
+    shop.project.wire.before = shop.project.wire.after = None
+    assert started[0].returncode in (0, 130), err
+    assert "Traceback" not in err
+    shop.client.indices.refresh(index=shop.name)
+    assert shop.coverage()["documents"] == 40
+    shop.repair()
+    shop.client.indices.refresh(index=shop.name)
+    assert shop.coverage()["vectors"]["text_vector"]["counts"] == {"present": 40}
+    for number in range(40):
+        shop.assert_right(f"p{number}")
+        assert shop.source(f"p{number}")["title"] == f"another name {number}"

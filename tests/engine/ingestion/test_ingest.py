@@ -4,13 +4,19 @@ import json
 import os
 import random
 import signal
+import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from neuralshelf.model_packages.encoder import Sample
+from tests.engine.fixtures import ServeModels, ToyEncoder
 from tests.engine.ingestion.catalogues import picture, written
 from tests.engine.provision.conftest import MakeProject
 from tests.engine.provision.deployment import FULL, SMALL, Project, slay
@@ -107,6 +113,32 @@ def test_pictures_are_embedded_and_broken_ones_get_a_letter(make_project: MakePr
         "away": "Unreadable",
         "address": "BadLine",
     }
+
+
+@dataclass
+class Busy(ToyEncoder):
+    """As quick as a model on one core: a call costs something, and each picture in it."""
+
+    def encode(self, samples: Sequence[Sample], dimension: int) -> NDArray[np.float32]:
+        if any(sample.image is not None for sample in samples):
+            time.sleep(0.02 + 0.01 * len(samples))
+        return super().encode(samples, dimension)
+
+
+def test_pictures_which_opensearch_asks_for_one_by_one_meet_in_batches_at_a_busy_model(
+    make_project: MakeProject, serve_models: ServeModels
+) -> None:
+    pictures = Busy(default_dimension=512)
+    project = make_project(FULL, server=serve_models(multimodal=pictures))
+    project.run("apply")
+    (project.folder / "good.jpg").write_bytes(picture(1))
+    products = [{"id": f"p{number}", "title": f"mug {number}", "image": "good.jpg"} for number in range(600)]
+    pictures.calls.clear()
+    project.run("ingest", str(written(project.folder / "shop.jsonl", products)))
+    assert len(stored(project)) == 600
+    calls = [size for size in pictures.calls if size]
+    print(f"{len(calls)} calls, {statistics.mean(calls):.1f} samples each")
+    assert statistics.mean(calls) >= 8
 
 
 def test_killed_anywhere_the_next_run_goes_on_and_ends_as_without_kills(shop: Project) -> None:

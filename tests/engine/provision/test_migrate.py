@@ -41,7 +41,7 @@ def next_generation(project: Project, server: ServedModels, dimension: int | Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [2000, pytest.param(10_000, marks=pytest.mark.extended)])
+@pytest.mark.parametrize("number", [600, pytest.param(10_000, marks=pytest.mark.extended)])
 def test_documents_move_to_another_dimension_and_back_under_load(
     make_project: MakeProject, serve_models: ServeModels, client: OpenSearch, number: int
 ) -> None:

@@ -286,8 +286,10 @@ def test_requests_under_way_while_the_alias_moves_keep_to_the_model_of_their_ind
 class SlowBatches(ToyEncoder):
     """Takes its time over more than one text."""
 
+    pause: float = 0.4
+
     def encode(self, samples: Sequence[Sample], dimension: int) -> NDArray[np.float32]:
-        time.sleep(0.4 if len(samples) > 1 else 0)
+        time.sleep(self.pause if len(samples) > 1 else 0)
         return super().encode(samples, dimension)
 
 
@@ -310,5 +312,6 @@ def test_an_interrupted_migration_says_how_to_go_on(
     assert "goes on from here" in err
     assert "Traceback" not in err
     assert status(client, project.deployment()).phase is Phase.COPYING
+    new.pause = 0
     project.run("migrate")
     assert_same(client, f"{project.name}-2", documents, new)

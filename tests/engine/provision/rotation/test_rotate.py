@@ -23,9 +23,10 @@ from tests.engine.provision.snapshot import changes, snapshot
 
 
 @pytest.mark.slow
-def test_twenty_rotations_under_load_fail_no_request(shop: Project, server: KeyServer, key: Key) -> None:
+@pytest.mark.parametrize("times", [5, pytest.param(20, marks=pytest.mark.extended)])
+def test_rotations_under_load_fail_no_request(shop: Project, server: KeyServer, key: Key, times: int) -> None:
     with load_on(shop.wire.target, shop.name) as load:
-        for number in range(20):
+        for number in range(times):
             new = server.keys.issue(temporary=number % 2 == 1)
             done = turned(shop, server.runtime(new))
             assert (len(done.connectors), len(done.models)) == (2, 2)
@@ -33,8 +34,8 @@ def test_twenty_rotations_under_load_fail_no_request(shop: Project, server: KeyS
             key = new
     assert load.failures == []
     assert server.refused() == []
-    assert load.searches >= 400  # over ten a second, where the machine has nothing else to do
-    assert load.writes >= 80
+    assert load.searches >= 20 * times  # over ten a second, where the machine has nothing else to do
+    assert load.writes >= 4 * times
     assert len(owned(shop, "connectors")) == 2
     assert turned(shop, server.runtime(key)).connectors == ()
 

@@ -15,7 +15,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -140,7 +139,7 @@ class Batcher:
         if self._background is not None:
             give_way()
         while batch := self._take():
-            with self._background.turn() if self._background else nullcontext():
+            with self._background.turn() if self._background else contextlib.nullcontext():
                 self._encode(batch)
 
     def _take(self) -> list[_Entry]:

@@ -28,7 +28,7 @@ class Up:
 
     @classmethod
     def find(cls) -> "Up":
-        """Raises EngineError when nothing is up."""
+        """Raises ServerError when nothing is up."""
         stack = Stack(CONFIG, ENVIRONMENT, Folders.default(CONFIG.parent / "local"))
         deployment = Deployment.load(CONFIG, ENVIRONMENT)
         running = stack.running()

@@ -20,6 +20,7 @@ import pipeline
 from ratio import Ratio, compare
 from stack import CATALOGUE, Up
 
+from neuralshelf.batches import batches
 from neuralshelf.bulk import send
 from neuralshelf.ingestion.admission import picture_limits
 from neuralshelf.ingestion.catalogue import BadLine, Catalogue, Product
@@ -86,19 +87,19 @@ class Bench:
         return report.indexed / (time.perf_counter() - start)
 
     def in_client(self) -> float:
-        """Documents a second of a careful client: texts 16 a call, 16 calls at once, `_bulk` beside them."""
+        """Documents a second of a careful client: texts BATCH a call, 16 calls at once, `_bulk` beside them."""
         self.fresh(pipeline_runs=False)
         index = self.deployment.config.index
         start = time.perf_counter()
         with ThreadPoolExecutor(pipeline.CLIENTS) as pool, ThreadPoolExecutor(2) as writers:
             writing = []
             rows = (row for row in self.rows(DOCUMENTS) if isinstance(row, Product))
-            while group := list(itertools.islice(rows, 64)):
+            for group in batches(rows, 64):
                 made = [document for row in group for document in documents(row, index)]
                 bodies = dict(pool.map(lambda document: (document.id, self.preparer(document)), made))
                 pictures = [body.pop(index.images[0]) for body in bodies.values()]
                 images = pool.map(self._picture, pictures)
-                groups = _groups([pipeline._text(body) for body in bodies.values()], 16)
+                groups = batches((pipeline._text(body) for body in bodies.values()), BATCH)
                 texts = [vector for vectors in pool.map(self._texts, groups) for vector in vectors]
                 for body, text, image in zip(bodies.values(), texts, images, strict=True):
                     body |= {"text_vector": text, "image_vector": image}
@@ -169,10 +170,6 @@ def _p95(bench: Bench, *, busy: bool = False) -> float:
     found = statistics.quantiles(taken, n=20)[-1]
     print(f"beside {rate}: p95 {found:.0f} ms, median {statistics.median(taken):.0f} ms", file=sys.stderr)
     return found
-
-
-def _groups(texts: list[str], size: int) -> list[list[str]]:
-    return [texts[start : start + size] for start in range(0, len(texts), size)]
 
 
 def main() -> int:

@@ -60,10 +60,14 @@ def checkpoints(shop: Shop) -> dict[str, str]:
     return {path.name: path.read_text() for path in (shop.project.folder / "state" / "ingest").glob("*")}
 
 
+def saved(shop: Shop) -> dict[str, str]:
+    """The same without one that was being written."""
+    return {name: text for name, text in checkpoints(shop).items() if name.endswith(".json")}
+
+
 def rows(shop: Shop) -> int:
     """How many rows are settled, as the checkpoint says; 0 without one."""
-    texts = [text for name, text in checkpoints(shop).items() if name.endswith(".json")]
-    return max((int(json.loads(text)["progress"]["row"]) for text in texts), default=0)
+    return max((int(json.loads(text)["progress"]["row"]) for text in saved(shop).values()), default=0)
 
 
 def wait_for(true: Callable[[], object], process: Process, seconds: float = 30) -> None:
@@ -98,13 +102,13 @@ def test_a_full_disk_stops_nothing_and_leaves_the_old_checkpoint_as_it_was(
     wait_for(lambda: rows(shop) > 0, first)
     first.kill()
     first.wait()
-    before = {name: text for name, text in checkpoints(shop).items() if name.endswith(".json")}
+    before = saved(shop)
     calls = shop.models.calls
     second = start(full_disk=True)
     wait_for(lambda: shop.models.calls > calls + 12, second)
     second.kill()
     second.wait()
-    assert {name: text for name, text in checkpoints(shop).items() if name.endswith(".json")} == before
+    assert saved(shop) == before
     code, err = ended(start(full_disk=True))
     assert code == 0
     assert f"going on after row {json.loads(next(iter(before.values())))['progress']['row']}" in err

@@ -29,7 +29,6 @@ class SearchWatch:
     """Watches an index from its own thread, as a context manager. Nobody searching, nobody suffers.
 
     Attributes:
-        searching: others search these seconds.
         suffering: they wait longer than before; as of the last of so many `readings`.
     """
 
@@ -46,7 +45,6 @@ class SearchWatch:
         self._own = 0
         self._shards = 1
         self._seen = float("-inf")
-        self.searching = False
         self.readings = 0
         self.suffering = False
 
@@ -65,6 +63,11 @@ class SearchWatch:
         if self._thread.ident is not None:
             self._thread.join(30)
 
+    @property
+    def searching(self) -> bool:
+        """Whether others search these seconds."""
+        return time.monotonic() - self._seen < CALM_SECONDS
+
     def _watch(self) -> None:
         before = self._searches()
         while not self._stop.wait(self._every):
@@ -73,7 +76,6 @@ class SearchWatch:
             before, self._own = now, 0
             if others:
                 self._seen = time.monotonic()
-            self.searching = time.monotonic() - self._seen < CALM_SECONDS
             if not others:
                 self._last.clear()
                 self.suffering = False

@@ -80,7 +80,7 @@ class Tempo:
         elapsed = now - self._since
         if throttled:
             self._growth = 1.05
-            self._shrink(0.5)
+            self._halve()
         elif self._bulks >= 2 * self.writers and elapsed >= _EPOCH_SECONDS:
             if not self.gentle:
                 self._climb(self._documents / elapsed)
@@ -114,11 +114,11 @@ class Tempo:
         else:
             self.writers += 1
 
-    def _shrink(self, factor: float) -> None:
+    def _halve(self) -> None:
         self._doubling = False
-        smaller = int(self.bulk * factor)
+        smaller = self.bulk // 2
         if smaller < LEAST_BULK:
-            self.writers = max(1, int(self.writers * factor))
+            self.writers = max(1, self.writers // 2)
         self.bulk = max(LEAST_BULK, smaller)
         self._tried = False
         self._wait = self._patience

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -190,14 +190,24 @@ class Project:
         assert right is None or done.code in right, f"{verb} {words}: exit code {done.code}\n{out}\n{err}"
         return done
 
-    def kill(self, number: int, moment: Moment, verb: str, *words: str, writes: bool = False) -> Finished:
-        """A verb that gets SIGKILL at its request (its write) `number`.
+    def kill(
+        self,
+        number: int,
+        moment: Moment,
+        verb: str,
+        *words: str,
+        writes: bool = False,
+        end: Callable[[int], None] | None = None,
+    ) -> Finished:
+        """A verb that gets SIGKILL at its request (its write) `number`; its code is -9, or its own.
 
-        Its code is -9, or its own when it ends before that.
+        Args:
+            end: gets the process id, for another end than SIGKILL.
         """
+        end = end or slay
         self.wire.clear()
         started: list[subprocess.Popen[str]] = []
-        self.wire.at(number, moment, lambda: slay(started[0].pid), writes=writes)
+        self.wire.at(number, moment, lambda: end(started[0].pid), writes=writes)
         begun = time.monotonic()
         started.append(self.start(verb, *words))
         out, err = started[0].communicate(timeout=TIMEOUT_SECONDS)

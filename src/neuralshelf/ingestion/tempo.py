@@ -15,7 +15,7 @@ MOST_WRITERS = 12
 FIRST_BULK = 32
 LEAST_BULK = 4
 MOST_BULK = 512
-GENTLE_WRITERS = 2
+GENTLE_WRITERS = 1
 GENTLE_BULK = 8
 """To begin with while people search: OpenSearch works off a bulk in one go, and a search that meets it waits for it."""
 
@@ -53,7 +53,7 @@ class Tempo:
     _before: tuple[int, float] = (FIRST_WRITERS, 0.0)  # writers, and documents a second with them
     _tried: bool = False
     _doubling: bool = True
-    _wait: int = 0  # epochs until one more writer is tried again
+    _wait: int = 0  # epochs, or looks at the searches, until more is tried again
     _patience: int = 1
 
     @property
@@ -99,16 +99,20 @@ class Tempo:
         self._doubling = not searching
         if searching:
             self.writers, self.bulk = min(self.writers, GENTLE_WRITERS), min(self.bulk, GENTLE_BULK)
-            self._tried = False
+            self._tried, self._wait, self._patience = False, 0, 1
 
     def searches_suffer(self, suffering: bool) -> None:
         """Whether people wait longer for their hits than without this ingest: less at a time, or a little more."""
         if self.fixed:
             return
-        if suffering and self.writers > 1:
-            self.writers = int(self.writers * 0.67)
-        elif suffering:
-            self.bulk = max(LEAST_BULK, int(self.bulk * 0.67))
+        if suffering:
+            if self.writers > 1:
+                self.writers = int(self.writers * 0.67)
+            else:
+                self.bulk = max(LEAST_BULK, int(self.bulk * 0.67))
+            self._be_patient()
+        elif self._wait > 0:
+            self._wait -= 1
         elif self.bulk < GENTLE_BULK or self.writers == MOST_WRITERS:
             self.bulk = min(MOST_BULK, int(self.bulk * 1.5))
         else:
@@ -133,7 +137,7 @@ class Tempo:
         if self._tried and rate < self._before[1] * _GAIN:
             self._share(self._before[0])
             if not self._doubling:
-                self._wait = self._patience = min(_MOST_PATIENCE, self._patience * 2)
+                self._be_patient()
             self._tried = self._doubling = False
         elif self._wait > 0:
             self._wait -= 1
@@ -141,6 +145,10 @@ class Tempo:
             self._before = self.writers, rate
             self._share(min(MOST_WRITERS, self.writers * 2 if self._doubling else self.writers + 1))
             self._tried = True
+
+    def _be_patient(self) -> None:
+        """Twice as long as last time, until more is tried again."""
+        self._wait = self._patience = min(_MOST_PATIENCE, self._patience * 2)
 
     def _share(self, writers: int) -> None:
         """The same window for another number of writers."""

@@ -264,10 +264,10 @@ def test(c: Context, only: str = "", extended: bool = False) -> None:
     chosen = "extended" if extended else "not extended"
     with c.cd(str(ROOT)):
         environment = {"NEURALSHELF_KILL": "all"} if extended else {}
-        pytest = f"{sys.executable} -m pytest -m '{chosen}' {only or 'tests'}"
-        c.run(pytest, env=environment, pty=sys.stdout.isatty())
-        if not only and not extended:
-            c.run(f"{sys.executable} tests/engine/container/run.py", pty=sys.stdout.isatty())
+        some = f"-m pytest -m '{chosen}' {only or 'tests'}"
+        c.run(
+            f"{sys.executable} {some if only or extended else 'tests/run.py'}", env=environment, pty=sys.stdout.isatty()
+        )
 
 
 @task

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
@@ -187,6 +188,15 @@ class Opensearch:
     def holds(self, name: str, size: int) -> bool:
         """Whether the index is there with that many documents."""
         return bool(self.client.indices.exists(index=name)) and self.client.count(index=name)["count"] == size
+
+    def read(self, name: str) -> None:
+        """Read its files, so that searches find them in memory: a machine may give memory that lay idle to others."""
+        uuid = self.client.indices.get_settings(index=name)[name]["settings"]["index"]["uuid"]
+        node = next(iter(self.client.nodes.stats(metric="fs")["nodes"].values()))
+        for file in Path(node["fs"]["data"][0]["path"], "indices", uuid).rglob("*.*"):
+            with file.open("rb", buffering=0) as stream:
+                while stream.read(1 << 23):
+                    pass
 
     def asking(
         self, name: str, queries: Floats, quantise: Bytes | None, ef: int | None, rescore: bool = False

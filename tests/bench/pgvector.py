@@ -115,6 +115,7 @@ def in_turn(
             continue
         first = engine.asking(index_name("float", dimension, size), queries, None, target["ef"])
         second = asking(postgres, table_name(cell), storage, queries, equal["ef"])
+        engine.read(index_name("float", dimension, size))
         for clients in CLIENTS:
             ratio = compare("", "ms", _turn(first, truth, clients), _turn(second, truth, clients))
             recalls = {"recall": target["recall"], "pgvector_recall": equal["recall"]}

@@ -22,7 +22,7 @@ hold all of it, PostgreSQL beside OpenSearch included; up to 45 GB of disk):
     python tests/bench/scale.py --sizes 1M --dimensions 384 --storage float                            0.4 h*
     python tests/bench/pgvector.py --sizes 1M --dimensions 384                                         1.5 h
     python tests/bench/scale.py --sizes 1M --dimensions 384 --storage sq,byte --drop                   0.8 h
-    python tests/bench/scale.py --sizes 1M --dimensions 1024 --storage float                           0.7 h
+    python tests/bench/scale.py --sizes 1M --dimensions 1024 --storage float                           0.9 h*
     python tests/bench/scale.py --sizes 1M --dimensions 1024 --storage sq,byte --drop                  1.4 h
     python tests/bench/pgvector.py --sizes 1M --dimensions 1024 --storage halfvec,vector               3 h
     python tests/bench/plots.py && rm -rf /var/tmp/neuralshelf-bench
@@ -112,6 +112,7 @@ def sweep(
     if quantised:
         ways.insert(0, (None, False))
     for ef, rescore in ways:
+        engine.read(name)
         ask = engine.asking(name, queries, quantise, ef, rescore)
         runs = [search(ask, truth, clients) for clients in CLIENTS]
         found += [{"ef": ef, "rescore": rescore, **asdict(run)} for run in runs]

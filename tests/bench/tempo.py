@@ -30,10 +30,10 @@ from neuralshelf.ingestion.preparing import Preparer
 from neuralshelf.ingestion.searches import SearchWatch
 from neuralshelf.ingestion.sender import Sender
 from neuralshelf.ingestion.tempo import Tempo
+from neuralshelf.local.loading import text_batch
 from neuralshelf.search import search
 
 DOCUMENTS = 1320
-BATCH = 16
 SEARCHES = 160
 GRID = ((1, 32), (2, 16), (2, 32), (2, 64), (4, 16), (4, 32), (8, 16), (8, 64))
 """Writers and documents a bulk of the fixed settings."""
@@ -52,6 +52,7 @@ class Bench:
         config = self.deployment.config
         self.name = f"{config.index.name}-tempo-bench"
         self.live = next(iter(self.client.indices.get(index=config.index.name).values()))
+        self.batch = text_batch(self.deployment)
         self.preparer = Preparer(config.index, picture_limits(config.connectors, config.index), {})
         self.products = [row for row in Catalogue(CATALOGUE, config.index).rows() if isinstance(row, Product)]
 
@@ -78,7 +79,7 @@ class Bench:
         watch = SearchWatch(self.client, self.deployment.config.index.name, self.ask)
         with watch if stop else nullcontext() as searches:
             run = Ingest(
-                sender, self.deployment.config.index, "bench", tempo=tempo or Tempo(batch=BATCH), searches=searches
+                sender, self.deployment.config.index, "bench", tempo=tempo or Tempo(batch=self.batch), searches=searches
             )
             start = time.perf_counter()
             report = run.run(self.rows(None if stop else DOCUMENTS, stop), total=DOCUMENTS)
@@ -87,7 +88,7 @@ class Bench:
         return report.indexed / (time.perf_counter() - start)
 
     def in_client(self) -> float:
-        """Documents a second of a careful client: texts BATCH a call, 16 calls at once, `_bulk` beside them."""
+        """Documents a second of a careful client: texts in the same batches, 16 calls at once, `_bulk` beside them."""
         self.fresh(pipeline_runs=False)
         index = self.deployment.config.index
         start = time.perf_counter()
@@ -99,7 +100,7 @@ class Bench:
                 bodies = dict(pool.map(lambda document: (document.id, self.preparer(document)), made))
                 pictures = [body.pop(index.images[0]) for body in bodies.values()]
                 images = pool.map(self._picture, pictures)
-                groups = batches((pipeline._text(body) for body in bodies.values()), BATCH)
+                groups = batches((pipeline._text(body) for body in bodies.values()), self.batch)
                 texts = [vector for vectors in pool.map(self._texts, groups) for vector in vectors]
                 for body, text, image in zip(bodies.values(), texts, images, strict=True):
                     body |= {"text_vector": text, "image_vector": image}

@@ -14,6 +14,7 @@ import requests
 from PIL import Image
 
 from neuralshelf.model_packages.server.limits import Limits
+from tests.waiting import until
 
 CLIP = "/endpoints/neuralshelf-clip/invocations"
 TITAN = "/model/amazon.titan-embed-image-v1/invoke"
@@ -28,13 +29,6 @@ def ask(server: Any, text: str, dimension: int = 512, path: str = CLIP) -> reque
 def ask_all(server: Any, texts: list[str], clients: int = 16) -> list[requests.Response]:
     with ThreadPoolExecutor(clients) as pool:
         return list(pool.map(lambda text: ask(server, text), texts))
-
-
-def until(condition: Any, seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
 
 
 def test_sixteen_clients_share_batches_and_get_the_answers_they_would_get_alone(serve: Any, toy: Any) -> None:

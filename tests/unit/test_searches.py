@@ -1,13 +1,13 @@
 """Whether an ingest knows that people search, and that they have to wait."""
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from neuralshelf.ingestion import searches
-from neuralshelf.ingestion.searches import READING, SearchWatch
+from neuralshelf.ingestion.searches import SearchWatch
+from tests.waiting import until
 
 SHARDS = 2
 
@@ -25,13 +25,6 @@ class Index:
     def ask(self) -> None:
         time.sleep(self.seconds)
         self.count += SHARDS
-
-
-def until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 @pytest.fixture
@@ -68,4 +61,3 @@ def test_they_suffer_when_two_of_a_reading_take_longer_than_before(index: Index)
                 index.count += SHARDS
                 time.sleep(0.01)
             assert found.suffering is suffering, seconds
-    assert READING > 2

@@ -69,6 +69,11 @@ def preparer_of(deployment: Deployment, catalogue: Catalogue) -> Preparer:
     )
 
 
+def text_batch(deployment: Deployment) -> int:
+    """The most texts that one of its models takes at once."""
+    return max(texts_a_call(config) or 1 for config in deployment.config.connectors.values())
+
+
 def ingest_catalogue(
     stack: Stack,
     deployment: Deployment,
@@ -124,7 +129,7 @@ def ingest_catalogue(
             alive=lambda: confirm_models(client, deployment),
             checkpoint=checkpoint,
             searches=searches,
-            tempo=Tempo(batch=max(texts_a_call(config) or 1 for config in deployment.config.connectors.values())),
+            tempo=Tempo(batch=text_batch(deployment)),
             start=start,
             say=say,
         )

@@ -1,8 +1,7 @@
 """What tests of rotation and of the watch share."""
 
-import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from neuralshelf.connectors.runtime import Runtime
@@ -39,10 +38,3 @@ def since(before: Mapping[str, Any], project: Project) -> dict[str, str]:
     """What has changed, but for the number of models that a group ever had."""
     found = changes(before, snapshot(project.client))
     return {where: how for where, how in found.items() if not where.startswith("model_groups/")}
-
-
-def until(found: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not found():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)

@@ -265,9 +265,8 @@ def test(c: Context, only: str = "", extended: bool = False) -> None:
     with c.cd(str(ROOT)):
         environment = {"NEURALSHELF_KILL": "all"} if extended else {}
         some = f"-m pytest -m '{chosen}' {only or 'tests'}"
-        c.run(
-            f"{sys.executable} {some if only or extended else 'tests/run.py'}", env=environment, pty=sys.stdout.isatty()
-        )
+        words = some if only or extended else "tests/run.py"
+        c.run(f"{sys.executable} {words}", env=environment, pty=sys.stdout.isatty())
 
 
 @task

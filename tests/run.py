@@ -19,7 +19,7 @@ def main() -> int:
         finally:
             beside.terminate()
         told.seek(0)
-        sys.stdout.write(f"meanwhile {' '.join(BESIDE)}:\n{told.read()}")
+        print(f"meanwhile {' '.join(BESIDE)}:\n{told.read()}", flush=True)
     ended.append(subprocess.call([sys.executable, Path(__file__).parent / "engine" / "container" / "run.py"]))
     return int(any(ended))
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 
-def until(found: Callable[[], object], what: str = "waited in vain", seconds: float = 60) -> None:
+def until(found: Callable[[], object], what: str = "waited in vain", seconds: float = 10) -> None:
     """Return as soon as `found`; fail with `what` after so many seconds."""
     end = time.monotonic() + seconds
     while not found():

@@ -106,16 +106,16 @@ def in_turn(
     cloud = Cloud(dimension)
     queries = cloud.queries()
     truth = exact(cloud, size, queries)
-    pairs = []
+    name, pairs = index_name("float", dimension, size), []
     for target in (s for s in ours["merged"]["searches"] if s["clients"] == 1):
         equal = next(
             (s for s in theirs["merged"]["searches"] if s["clients"] == 1 and s["recall"] >= target["recall"]), None
         )
         if equal is None:
             continue
-        first = engine.asking(index_name("float", dimension, size), queries, None, target["ef"])
+        first = engine.asking(name, queries, None, target["ef"])
         second = asking(postgres, table_name(cell), storage, queries, equal["ef"])
-        engine.read(index_name("float", dimension, size))
+        engine.read(name)
         for clients in CLIENTS:
             ratio = compare("", "ms", _turn(first, truth, clients), _turn(second, truth, clients))
             recalls = {"recall": target["recall"], "pgvector_recall": equal["recall"]}

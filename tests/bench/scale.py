@@ -16,7 +16,7 @@ The whole series, on a machine that does nothing else (hours: * measured on two 
 hold all of it, PostgreSQL beside OpenSearch included; up to 45 GB of disk):
 
     export OPENBLAS_NUM_THREADS=1; rm -rf tests/bench/results
-    python tests/bench/loading.py --size 20000                                                         0.4 h
+    python tests/bench/loading.py --size 20000                                                         0.1 h*
     python tests/bench/scale.py --sizes 1k,10k,100k --dimensions 384,1024                              0.4 h*
     python tests/bench/pgvector.py --sizes 10k,100k --dimensions 384,1024                              0.8 h
     python tests/bench/scale.py --sizes 1M --dimensions 384 --storage float                            0.4 h*

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from neuralshelf.ingestion import searches
-from neuralshelf.ingestion.searches import SearchWatch
+from neuralshelf.ingestion.searches import READING, SearchWatch
 from tests.waiting import until
 
 SHARDS = 2
@@ -61,3 +61,4 @@ def test_they_suffer_when_two_of_a_reading_take_longer_than_before(index: Index)
                 index.count += SHARDS
                 time.sleep(0.01)
             assert found.suffering is suffering, seconds
+    assert READING > 2

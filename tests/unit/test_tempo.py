@@ -72,12 +72,12 @@ def test_while_people_search_it_begins_gently_and_only_their_waiting_decides() -
     simulate(tempo, seconds=60, lanes=8, per_document=0.005)
     assert (tempo.writers, tempo.bulk) == (GENTLE_WRITERS, GENTLE_BULK)
     seen = []
-    for suffering in (False, False, False, True, True, True, True):
+    for suffering in (False, False, False, True, True, True, True, True, *[False] * 18):
         tempo.searches_suffer(suffering)
         seen.append((tempo.writers, tempo.bulk))
-    assert seen == [(2, 8), (3, 8), (4, 8), (2, 8), (1, 8), (1, 5), (1, 4)]
+    assert seen == [(2, 8), (3, 8), (4, 8), (2, 8), (1, 8), (1, 5), (1, 4), *[(1, 4)] * 17, (1, 6), (1, 9)]
     tempo.searching(True)
-    assert tempo.bulk == LEAST_BULK
+    assert tempo.bulk == 9
     tempo.searching(False)
     simulate(tempo, seconds=60, lanes=8, per_document=0.005)
     assert tempo.writers * tempo.bulk > 100
@@ -93,6 +93,16 @@ def test_what_made_people_wait_is_tried_again_later_each_time() -> None:
         if tempo.writers > before:
             tried.append(look)
     assert tried == [0, 4, 10, 20, 38]
+
+
+def test_when_nobody_searches_any_more_more_bulks_are_tried_at_once() -> None:
+    tempo = Tempo()
+    tempo.searching(True)
+    for _ in range(6):
+        tempo.searches_suffer(True)
+    tempo.searching(False)
+    simulate(tempo, seconds=6, lanes=8, per_document=0.005)
+    assert tempo.writers >= 4
 
 
 def test_where_searches_notice_nothing_it_grows_as_far_as_without_them() -> None:

@@ -97,9 +97,9 @@ class Tempo:
             return
         self.gentle = searching
         self._doubling = not searching
+        self._tried, self._wait, self._patience = False, 0, 1
         if searching:
             self.writers, self.bulk = min(self.writers, GENTLE_WRITERS), min(self.bulk, GENTLE_BULK)
-            self._tried, self._wait, self._patience = False, 0, 1
 
     def searches_suffer(self, suffering: bool) -> None:
         """Whether people wait longer for their hits than without this ingest: less at a time, or a little more."""

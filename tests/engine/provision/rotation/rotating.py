@@ -2,15 +2,18 @@
 
 import traceback
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from neuralshelf.connectors.runtime import Runtime
 from neuralshelf.provision.provisioner import Provisioner
 from neuralshelf.provision.rotate import Rotation, rotate
+from tests import waiting
 from tests.engine.provision.deployment import Project
 from tests.engine.provision.snapshot import changes, ml_objects, snapshot
 
 WAIT_SECONDS = 60
+until = partial(waiting.until, seconds=WAIT_SECONDS)
 
 
 def applied(project: Project, runtime: Runtime) -> Project:

@@ -23,8 +23,7 @@ from tests.engine.provision.conftest import MakeProject
 from tests.engine.provision.deployment import SMALL, Project
 from tests.engine.provision.keys import Key, KeyServer
 from tests.engine.provision.load import load_on
-from tests.engine.provision.rotation.rotating import WAIT_SECONDS, applied, owned, turned
-from tests.waiting import until
+from tests.engine.provision.rotation.rotating import WAIT_SECONDS, applied, owned, turned, until
 
 
 class Watching:

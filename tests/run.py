@@ -1,5 +1,5 @@
-"""Every test that this machine can run: those that share an engine, beside them those that share nothing, and at last
-the engine's once more in a container."""
+"""Every test that this machine can run, in two processes side by side, each with an engine of its own; at last the
+engine's once more in a container."""
 
 import subprocess
 import sys
@@ -7,7 +7,10 @@ import tempfile
 from pathlib import Path
 
 PYTEST = (sys.executable, "-m", "pytest", "-m", "not extended")
-BESIDE = ("tests/unit", "tests/golden", "tests/contract", "tests/browser", "tests/packaging", "tests/engine/security")
+BESIDE = (
+    *("tests/unit", "tests/golden", "tests/contract", "tests/browser", "tests/packaging"),
+    *("tests/engine/security", "tests/faults", "tests/engine/test_stack.py", "tests/engine/test_engine_life.py"),
+)
 
 
 def main() -> int:

@@ -35,6 +35,7 @@ from neuralshelf.search import search
 
 DOCUMENTS = 1320
 SEARCHES = 160
+ROUNDS = 3  # half a minute to a minute each
 GRID = ((1, 32), (2, 16), (2, 32), (2, 64), (4, 16), (4, 32), (8, 16), (8, 64))
 """Writers and documents a bulk of the fixed settings."""
 
@@ -136,19 +137,21 @@ def measure(up: Up) -> list[Ratio]:
                 "documents/s",
                 bench.ingest,
                 lambda: bench.ingest(Tempo(*best, fixed=True)),
+                ROUNDS,
             ),
             compare(
                 f"ingest, {DOCUMENTS} documents: embedded by OpenSearch ÷ in the client",
                 "documents/s",
                 bench.ingest,
                 bench.in_client,
+                ROUNDS,
             ),
             compare(
                 "p95 of searches: while ingesting ÷ quiet",
                 "ms",
                 lambda: _p95(bench, busy=True),
                 lambda: _p95(bench),
-                rounds=3,
+                ROUNDS,
             ),
         ]
     finally:

@@ -4,6 +4,7 @@ All with the sample products, texts and pictures, by the models of the stack tha
 """
 
 import itertools
+import os
 import statistics
 import subprocess
 import sys
@@ -13,12 +14,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from subprocess import PIPE
 from typing import Any
 
 import pipeline
 from ratio import Ratio, compare
-from stack import CATALOGUE, Up
+from stack import CATALOGUE, ROOT, Up
 
 from neuralshelf.batches import batches
 from neuralshelf.bulk import send
@@ -31,7 +33,12 @@ from neuralshelf.ingestion.searches import SearchWatch
 from neuralshelf.ingestion.sender import Sender
 from neuralshelf.ingestion.tempo import Tempo
 from neuralshelf.local.loading import text_batch
+from neuralshelf.model_packages.encoder import Encoder, Sample
+from neuralshelf.model_packages.lite import LiteEncoder
+from neuralshelf.model_packages.minilm import MiniLmEncoder
+from neuralshelf.model_packages.server.pictures import PictureLimits, decode, from_base64
 from neuralshelf.search import search
+from neuralshelf.settings import Folders
 
 DOCUMENTS = 1320
 SEARCHES = 160
@@ -111,6 +118,33 @@ class Bench:
             raise RuntimeError(str(failed[0]))
         return DOCUMENTS / (time.perf_counter() - start)
 
+    def models_alone(self) -> float:
+        """Documents a second of the models in this process, a thread a core: no engine, no server, pictures decoded."""
+        start = time.perf_counter()
+        groups = batches(itertools.islice(itertools.cycle(self.samples), DOCUMENTS), self.batch)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for _ in pool.map(self._embed, groups):
+                pass
+        return DOCUMENTS / (time.perf_counter() - start)
+
+    @cached_property
+    def samples(self) -> list[tuple[Sample, Sample]]:
+        """Text and picture of each sample product, as the models get them."""
+        index = self.deployment.config.index
+        bodies = [self.preparer(document) for row in self.products for document in documents(row, index)]
+        images = [decode(from_base64(body[index.images[0]]), PictureLimits()) for body in bodies]
+        texts = map(pipeline._text, bodies)
+        return [(Sample(text=text), Sample(image=image)) for text, image in zip(texts, images, strict=True)]
+
+    @cached_property
+    def models(self) -> tuple[Encoder, Encoder]:
+        """Of texts and of pictures, each on one core a call."""
+        return MiniLmEncoder.load(), LiteEncoder.load(Folders.default(ROOT).cache)
+
+    def _embed(self, group: list[tuple[Sample, Sample]]) -> None:
+        for model, samples in zip(self.models, zip(*group, strict=True), strict=True):
+            model.encode(samples, model.default_dimension)
+
     def _picture(self, picture: str) -> Any:
         return pipeline._invoke(self.runtime, "neuralshelf-clip", {"inputImage": picture})["embedding"]
 
@@ -126,7 +160,7 @@ class Bench:
 
 
 def measure(up: Up) -> list[Ratio]:
-    """Rate found ÷ best fixed one; rate through the pipeline ÷ in the client; p95 while ingesting ÷ quiet."""
+    """Rate found ÷ best fixed one, ÷ embedded in the client, ÷ of the models alone; p95 while ingesting ÷ quiet."""
     bench = Bench(up)
     try:
         fixed = {setting: bench.ingest(Tempo(*setting, fixed=True)) for setting in GRID}
@@ -144,6 +178,13 @@ def measure(up: Up) -> list[Ratio]:
                 "documents/s",
                 bench.ingest,
                 bench.in_client,
+                ROUNDS,
+            ),
+            compare(
+                f"ingest, {DOCUMENTS} documents: through OpenSearch ÷ the models alone",
+                "documents/s",
+                bench.ingest,
+                bench.models_alone,
                 ROUNDS,
             ),
             compare(

@@ -12,19 +12,19 @@ shard, no replica) with refresh_interval -1; `_bulk` of 4 MB from two connection
 search; force merge to one segment; search again. Searches: k = 10, 1,000 queries that are not in the index, from one
 client and from four, at the engine's own ef_search and at others; recall@10 against exact float32 neighbours.
 
-The whole series, on a machine that does nothing else (hours: * measured on two cores, others extrapolated; 24 GiB
-hold all of it, PostgreSQL beside OpenSearch included; up to 45 GB of disk):
+The whole series, on a machine that does nothing else (hours: * measured on two cores, but for sq and halfvec of a
+million; 24 GiB hold all of it, PostgreSQL beside OpenSearch included; up to 45 GB of disk):
 
     export OPENBLAS_NUM_THREADS=1; rm -rf tests/bench/results
     python tests/bench/loading.py --size 20000                                                         0.1 h*
     python tests/bench/scale.py --sizes 1k,10k,100k --dimensions 384,1024                              0.4 h*
-    python tests/bench/pgvector.py --sizes 10k,100k --dimensions 384,1024                              0.8 h
+    python tests/bench/pgvector.py --sizes 10k,100k --dimensions 384,1024                              0.5 h*
     python tests/bench/scale.py --sizes 1M --dimensions 384 --storage float                            0.4 h*
-    python tests/bench/pgvector.py --sizes 1M --dimensions 384                                         1.5 h
-    python tests/bench/scale.py --sizes 1M --dimensions 384 --storage sq,byte --drop                   0.8 h
+    python tests/bench/pgvector.py --sizes 1M --dimensions 384                                         0.5 h*
+    python tests/bench/scale.py --sizes 1M --dimensions 384 --storage sq,byte --drop                   0.7 h*
     python tests/bench/scale.py --sizes 1M --dimensions 1024 --storage float                           0.9 h*
-    python tests/bench/scale.py --sizes 1M --dimensions 1024 --storage sq,byte --drop                  1.4 h
-    python tests/bench/pgvector.py --sizes 1M --dimensions 1024 --storage halfvec,vector               3 h
+    python tests/bench/scale.py --sizes 1M --dimensions 1024 --storage sq,byte --drop                  1 h*
+    python tests/bench/pgvector.py --sizes 1M --dimensions 1024 --storage halfvec,vector               2 h
     python tests/bench/plots.py && rm -rf /var/tmp/neuralshelf-bench
 """
 

@@ -35,7 +35,9 @@ def main() -> int:
     ]
     found = table(ratios)
     print(found)
-    (Path(__file__).parent / "RESULTS.md").write_text(f"# Benchmarks\n\n{HEAD}\n\n`./inv bench`, {found}", encoding="utf-8")
+    (Path(__file__).parent / "RESULTS.md").write_text(
+        f"# Benchmarks\n\n{HEAD}\n\n`./inv bench`, {found}", encoding="utf-8"
+    )
     return 0
 
 

@@ -18,7 +18,7 @@ import tempo
 from ratio import table
 from stack import CATALOGUE, CONFIG, ENVIRONMENT, ROOT, Up
 
-HEAD = "Each row is a ratio of two things run in turn in one run: the median of five rounds, of three for `ingest` and p95."
+HEAD = "Each row is a ratio of two things run in turn: the median of five rounds, of three for `ingest` and p95."
 
 
 def main() -> int:

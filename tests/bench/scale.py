@@ -12,8 +12,8 @@ shard, no replica) with refresh_interval -1; `_bulk` of 4 MB from two connection
 search; force merge to one segment; search again. Searches: k = 10, 1,000 queries that are not in the index, from one
 client and from four, at the engine's own ef_search and at others; recall@10 against exact float32 neighbours.
 
-The whole series, on a machine that does nothing else (hours: * measured on two cores, but for sq and halfvec of a
-million; 24 GiB hold all of it, PostgreSQL beside OpenSearch included; up to 45 GB of disk):
+The whole series, on a machine that does nothing else (hours: * measured on two cores, with some cells of sq and
+halfvec extrapolated; 24 GiB hold all of it, PostgreSQL beside OpenSearch included; up to 45 GB of disk):
 
     export OPENBLAS_NUM_THREADS=1; rm -rf tests/bench/results
     python tests/bench/loading.py --size 20000                                                         0.1 h*

@@ -47,24 +47,24 @@ def _delete(client: OpenSearch, path: str, *, undeploy: bool) -> None:
         except TransportError as fault:
             if fault.status_code == 404:
                 return
-            if fault.status_code == 409 and _only_resembles(client, path):
+            if fault.status_code == 409 and "/connectors/" in path and not _used(client, path):
+                _delete_document(client, path)
                 return
             if time.monotonic() > deadline:
                 raise
         time.sleep(0.1)
 
 
-def _only_resembles(client: OpenSearch, path: str) -> bool:
-    """Take away a connector that ML Commons keeps for a model of another one: to it `…a-V` and `…b-V` are the same."""
-    identity = path.rpartition("/")[2]
-    query = {"size": 0, "query": {"term": {"connector_id.keyword": identity}}}
-    users = client.transport.perform_request("POST", f"{ML}/models/_search", body=query)["hits"]["total"]["value"]
-    if "/connectors/" not in path or users:
-        return False
+def _used(client: OpenSearch, path: str) -> bool:
+    """Whether a model has this very connector: ML Commons also keeps `…a-V` for a model of `…b-V`."""
+    query = {"size": 1, "query": {"term": {"connector_id.keyword": path.rpartition("/")[2]}}}
+    return bool(client.transport.perform_request("POST", f"{ML}/models/_search", body=query)["hits"]["hits"])
+
+
+def _delete_document(client: OpenSearch, path: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that system indexes will be closed
-        client.delete(index=".plugins-ml-connector", id=identity, refresh="true", ignore=404)
-    return True
+        client.delete(index=".plugins-ml-connector", id=path.rpartition("/")[2], refresh="true", ignore=404)
 
 
 def _settings(client: OpenSearch, before: Mapping[str, Any], found: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from neuralshelf.frozen import Frozen
+from neuralshelf.hosting import Hosting
 from neuralshelf.secrets import SecretRef as SecretRef
 
 
@@ -100,6 +101,7 @@ class Environment(Frozen):
     cluster: ClusterConfig = ClusterConfig()
     runtime: RuntimeConfig = RuntimeConfig()
     store: VectorStore = VectorStore()
+    hosting: Hosting | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Models onto SageMaker and Bedrock, and what that needs on AWS."""

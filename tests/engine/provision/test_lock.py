@@ -208,7 +208,8 @@ def test_an_interrupt_releases(client: OpenSearch, start: Start, number: signal.
     process = start("apply")
     assert said(process).startswith("held")
     process.send_signal(number)
-    assert process.wait(15) == 130
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
     assert holder(client, PREFIX) is None
 
 

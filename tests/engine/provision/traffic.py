@@ -136,7 +136,9 @@ class Traffic:
                 elif kind < 0.85:
                     part = product(chance)
                     part = {"price": part["price"]} if kind < 0.7 else {"title": part["title"]}
-                    self.client.update(index=self.alias, id=identity, body={"doc": part})
+                    # a migration may be carrying this very document: RESILIENCE.md says that an update has to be repeated
+                    repeat = {"retry_on_conflict": 3}
+                    self.client.update(index=self.alias, id=identity, body={"doc": part}, params=repeat)
                     self.documents[identity] = self.documents[identity] | part
                 else:
                     self.client.delete(index=self.alias, id=identity)

@@ -1,6 +1,7 @@
 """Connectors. One in use can't be changed, so every change makes a new one, and the models are pointed at it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from opensearchpy import ConflictError, NotFoundError, OpenSearch
 
@@ -11,6 +12,8 @@ from neuralshelf.provision.objects.base import Json, Scope, Writing, unmarked
 from neuralshelf.provision.objects.ml import ML, search_all
 from neuralshelf.resource import Kind, Resource, resolve
 
+SHORTEST_PART = 4
+ATTEMPTS = 10
 _ADDED = ("created_time", "last_updated_time", "owner", "access", "credential", "tenant_id", "backend_roles")
 
 
@@ -39,7 +42,13 @@ class Connectors:
         body = writing.body(resource)
         for path, secret in resource.secrets.items():
             _put_at(body, path.split("."), secret)
-        made = str(writing.send("POST", f"{ML}/connectors/_create", body)["connector_id"])
+        made = _create(writing, body)
+        for _ in range(ATTEMPTS):
+            if _distinct(made):
+                break
+            with suppress(NotFoundError, ConflictError):  # the next plan finds it
+                writing.send("DELETE", f"{ML}/connectors/{made}")
+            made = _create(writing, body)
         writing.unused.append(made)
         return made
 
@@ -49,13 +58,27 @@ class Connectors:
         except NotFoundError:
             pass
         except ConflictError as fault:
-            # ML Commons compares parts of ids, so it also names models of other connectors: ask for this very id
+            # ML Commons also names models of other connectors (`_distinct`): ask for this very id. What it keeps for
+            # them stays unused until a later plan
             query = {"size": 1, "query": {"term": {"connector_id.keyword": live.id}}}
             users = writing.client.transport.perform_request("POST", f"{ML}/models/_search", body=query)
             if users["hits"]["hits"]:
                 raise ProvisionError(
                     f"{live.address}: still in use: {reason(fault)}", hint="point those models elsewhere, apply again"
                 ) from None
+
+
+def _create(writing: Writing, body: Json) -> str:
+    return str(writing.send("POST", f"{ML}/connectors/_create", body)["connector_id"])
+
+
+def _distinct(identity: str) -> bool:
+    """Whether ML Commons will tell this id from others when it is to be deleted.
+
+    It looks for models by a `match` query, so `Xc3…-V` counts as used by a model whose connector is `Yd4…-V` (read in
+    its DeleteConnectorTransportAction of 2.19, 3.6 and 3.8; ids are made by the cluster). Long parts don't meet.
+    """
+    return all(len(part) >= SHORTEST_PART for part in identity.split("-") if part)
 
 
 def _action(action: Mapping[str, Json]) -> dict[str, Json]:

@@ -43,8 +43,8 @@ class ModelFilesError(ValueError):
 
 
 class ClipEncoder:
-    """A CLIP model. What it computes for a sample depends on nothing but the sample; sums in float32 differ by some 1e-7
-    with the number of samples in a call."""
+    """A CLIP model. A sample's vector depends on nothing but the sample; float32 sums differ by some 1e-7 with the
+    number of samples in a call."""
 
     name = "clip"
 
@@ -63,8 +63,8 @@ class ClipEncoder:
 
     @classmethod
     def load(cls, folder: Path, device: str | None = None) -> Self:
-        """The model of a folder: `open_clip_config.json` as open_clip writes it, one of WEIGHTS, the tokenizer's files if
-        it is not CLIP's own, and `neuralshelf.json` (`{"prompt": "this is {}"}`) if texts shall stand in a prompt.
+        """The model of a folder: `open_clip_config.json` as open_clip writes it, one of WEIGHTS, the tokenizer's files
+        if it is not CLIP's own, and `neuralshelf.json` (`{"prompt": "this is {}"}`) if texts shall stand in a prompt.
 
         Nothing is fetched, and no pickle is read.
 

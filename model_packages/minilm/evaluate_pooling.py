@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 
 
 def ranks(queries: NDArray[np.float32], documents: NDArray[np.float32]) -> NDArray[np.int64]:
-    """The place, from 1, of each query's own document by cosine, of unit rows of equal shape; a tie counts against it."""
+    """The place, from 1, of each query's own document by cosine, of unit rows of equal shape; a tie counts against."""
     likeness = queries @ documents.T
     own = np.diagonal(likeness)[:, None]
     return np.asarray((likeness >= own).sum(1), np.int64)

@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from tests import awkward
-from tests.model_packages import small
-from tests.model_packages.inputs import TEXTS
 from transformers import BertTokenizerFast
 
 from neuralshelf.model_packages.clip.encoder import ClipEncoder, ModelFilesError
 from neuralshelf.model_packages.encoder import Encoder, Sample
+from tests import awkward
+from tests.model_packages import small
+from tests.model_packages.inputs import TEXTS
 
 SCENES = [awkward.scene(*size) for size in ((96, 64), (64, 96), (300, 200), (20, 20), (224, 224), (1, 1))]
 IMAGES: list[NDArray[np.uint8]] = [np.asarray(scene) for scene in SCENES]

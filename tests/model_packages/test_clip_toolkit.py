@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tests.model_packages import small
 from tests.model_packages.inputs import PICTURES, body
 from tests.model_packages.ways import Functions, handler

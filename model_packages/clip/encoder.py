@@ -76,6 +76,7 @@ class ClipEncoder:
         """
         config = _json(folder / CONFIG)
         prompt = _prompt(folder)
+        torch.backends.cudnn.allow_tf32 = False  # a GPU's convolutions of 10 bits differ with the batch
         recipe = json.dumps([RECIPE, config, prompt], sort_keys=True).encode()
         return cls(
             _model(folder, config),

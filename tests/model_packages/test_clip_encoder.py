@@ -122,9 +122,9 @@ def test_other_sizes_and_nothing_at_all_are_refused(encoder: Encoder) -> None:
 
 def test_a_prompt_is_for_texts_only_and_makes_another_space(folder: Path, tmp_path: Path) -> None:
     prompted = small.save_clip(tmp_path, small.VIT)
-    (prompted / "neuralshelf.json").write_text('{"prompt": "this is {}, {{0}}"}')
+    (prompted / "neuralshelf.json").write_text('{"prompt": "this is {} or {}"}')
     with pytest.raises(ModelFilesError, match=r"one \{\} in it"):
-        (prompted / "neuralshelf.json").write_text('{"prompt": "this is {} or {}"}') and ClipEncoder.load(prompted)
+        ClipEncoder.load(prompted)
     (prompted / "neuralshelf.json").write_text('{"prompt": "this is {} {0}"}')
     plain, encoder = ClipEncoder.load(folder), ClipEncoder.load(prompted)
     written = plain.encode([Sample("this is a {} mug {0}")], 48)

@@ -32,6 +32,7 @@ RECIPE = "clip-1"
 PLACE = "{}"
 """Where the text stands in a prompt."""
 
+_OF_TEXT_TOWERS = ("config.json", "tokenizer.json")  # of transformers, where a model has one of its
 _AT_ONCE = 32
 _LONGEST = 16  # times its width (or height) that a picture's middle is cropped to, before it is resized
 
@@ -83,7 +84,7 @@ class ClipEncoder:
             load_tokens(folder),
             config,
             prompt=prompt,
-            fingerprint=_fingerprint(recipe, _weights_path(folder)),
+            fingerprint=_fingerprint(recipe, [_weights_path(folder), *map(folder.joinpath, _OF_TEXT_TOWERS)]),
             device=device or ("cuda" if torch.cuda.is_available() else "cpu"),
         )
 
@@ -195,6 +196,11 @@ def _unit(vectors: Floats) -> Floats:
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9), np.float32)
 
 
-def _fingerprint(recipe: bytes, weights: Path) -> str:
-    with weights.open("rb") as file:
-        return hashlib.sha256(recipe + hashlib.file_digest(file, "sha256").digest()).hexdigest()[:16]
+def _fingerprint(recipe: bytes, files: Sequence[Path]) -> str:
+    """Of what is there of `files`."""
+    digest = hashlib.sha256(recipe)
+    for path in files:
+        if path.is_file():
+            with path.open("rb") as file:
+                digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:16]

@@ -199,6 +199,8 @@ def test_a_text_tower_of_transformers_comes_from_the_folder_too(tmp_path: Path) 
         expected = model.encode_text(open_clip.get_tokenizer(f"local-dir:{tmp_path}")(texts), normalize=True).numpy()
     assert np.abs(encoder.encode([Sample(text) for text in texts], 48) - expected).max() <= 1e-6
     assert encoder.count_tokens("word " * 60) == 60
+    (tmp_path / "tokenizer.json").write_text((tmp_path / "tokenizer.json").read_text().replace('"zebra"', '"zebrq"'))
+    assert ClipEncoder.load(tmp_path, "cpu").fingerprint != encoder.fingerprint
     assert encoder.encode([Sample(text) for text in TEXTS.values()], 48).shape == (len(TEXTS), 48)
 
 

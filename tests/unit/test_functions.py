@@ -52,6 +52,7 @@ def test_a_list_of_requests_is_one_call_with_an_answer_for_each(texts: Endpoint)
     bodies = (b'["a", "b"]', b'"c"', b'["d", "e", "f"]')
     embedded = functions.predict_fn([functions.input_fn(body, JSON) for body in bodies], texts)
     answers = functions.output_fn(embedded, JSON)
+    assert isinstance(answers, list)
     assert [json.loads(one) for one in answers] == [answer(texts, body) for body in bodies]
 
 

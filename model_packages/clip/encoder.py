@@ -197,10 +197,12 @@ def _unit(vectors: Floats) -> Floats:
 
 
 def _fingerprint(recipe: bytes, files: Sequence[Path]) -> str:
-    """Of what is there of `files`."""
+    """Of what is in `files`, whatever they are called; some may not be there."""
     digest = hashlib.sha256(recipe)
     for path in files:
         if path.is_file():
             with path.open("rb") as file:
-                digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        else:
+            digest.update(bytes(32))
     return digest.hexdigest()[:16]

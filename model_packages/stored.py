@@ -1,7 +1,7 @@
-"""Pictures that a request names in S3 instead of carrying them: `{"bucket": …, "file_name": …}`.
+"""The picture of a JSON request: `"inputImage"` carries it in base64, `"bucket"` and `"file_name"` name it in S3.
 
-Only buckets that the environment variable ALLOWED_BUCKETS lists (comma separated) are read: whoever may call an endpoint
-must not read all that its role can.
+Only buckets that the environment variable ALLOWED_BUCKETS lists (comma separated) are read: whoever may call an
+endpoint must not read all that its role can.
 """
 
 import os
@@ -9,12 +9,15 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from neuralshelf.model_packages.server.jsonbody import kind, malformed
-from neuralshelf.model_packages.server.pictures import PictureCode
+from neuralshelf.model_packages.server.pictures import PictureCode, PictureError, PictureLimits, decode, from_base64
 from neuralshelf.model_packages.server.refusals import InputRefused, ModelFailed
 
 if TYPE_CHECKING:
+    import numpy as np
     from mypy_boto3_s3 import S3Client
+    from numpy.typing import NDArray
 
+CARRIED = "inputImage"
 KEYS = ("bucket", "file_name")
 ALLOWED = "ALLOWED_BUCKETS"
 MAX_KEY = 1024
@@ -29,9 +32,21 @@ _CLIENT_FAULTS = range(400, 500)
 _SLOW_DOWN = 429
 
 
-def names(fields: dict[str, object]) -> bool:
-    """Whether a request names an object, rightly or not."""
-    return not fields.keys().isdisjoint(KEYS)
+def picture(fields: dict[str, object], limits: PictureLimits) -> "tuple[NDArray[np.uint8], bytes]":
+    """The one picture of a request: uint8 (height, width, 3), RGB, upright; and its file.
+
+    Raises:
+        InputRefused: there is none, there are two, or it is refused, with the server's codes for pictures.
+        ModelFailed: see `read`.
+    """
+    carried, named = fields.get(CARRIED), not fields.keys().isdisjoint(KEYS)
+    if named == (carried is not None):
+        raise malformed(f"#: either key [{CARRIED}] or keys [{KEYS[0]}] and [{KEYS[1]}] are required")
+    try:
+        data = read(fields, limits.max_bytes) if named else from_base64(_string(fields, CARRIED))
+        return decode(data, limits), data
+    except PictureError as error:
+        raise refused(KEYS[1] if named else CARRIED, error.code, error.message) from None
 
 
 def read(fields: dict[str, object], max_bytes: int) -> bytes:

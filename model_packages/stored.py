@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CARRIED = "inputImage"
-KEYS = ("bucket", "file_name")
+NAMED = ("bucket", "file_name")
 ALLOWED = "ALLOWED_BUCKETS"
 MAX_KEY = 1024
 """Bytes of an object key in UTF-8 (Amazon S3 user guide, "Naming Amazon S3 objects")."""
@@ -39,14 +39,14 @@ def picture(fields: dict[str, object], limits: PictureLimits) -> "tuple[NDArray[
         InputRefused: there is none, there are two, or it is refused, with the server's codes for pictures.
         ModelFailed: see `read`.
     """
-    carried, named = fields.get(CARRIED), not fields.keys().isdisjoint(KEYS)
+    carried, named = fields.get(CARRIED), not fields.keys().isdisjoint(NAMED)
     if named == (carried is not None):
-        raise malformed(f"#: either key [{CARRIED}] or keys [{KEYS[0]}] and [{KEYS[1]}] are required")
+        raise malformed(f"#: either key [{CARRIED}] or keys [{NAMED[0]}] and [{NAMED[1]}] are required")
     try:
         data = read(fields, limits.max_bytes) if named else from_base64(_string(fields, CARRIED))
         return decode(data, limits), data
     except PictureError as error:
-        raise refused(KEYS[1] if named else CARRIED, error.code, error.message) from None
+        raise _refused(NAMED[1] if named else CARRIED, error.code, error.message) from None
 
 
 def read(fields: dict[str, object], max_bytes: int) -> bytes:
@@ -57,12 +57,12 @@ def read(fields: dict[str, object], max_bytes: int) -> bytes:
             ObjectNotFound, ObjectNotReadable, TooManyBytes.
         ModelFailed: S3 can't be reached, or fails itself; the same request may be answered later.
     """
-    bucket, key = (_string(fields, name) for name in KEYS)
+    bucket, key = (_string(fields, name) for name in NAMED)
     allowed = [name.strip() for name in os.environ.get(ALLOWED, "").split(",")]
     if bucket not in allowed:
-        raise refused("bucket", NOT_ALLOWED, f"add the bucket to the endpoint's environment variable {ALLOWED}")
+        raise _refused("bucket", NOT_ALLOWED, f"add the bucket to the endpoint's environment variable {ALLOWED}")
     if len(key.encode("utf-8", "replace")) > MAX_KEY:
-        raise refused("file_name", NOT_FOUND, f"an object key has at most {MAX_KEY} bytes")
+        raise _refused("file_name", NOT_FOUND, f"an object key has at most {MAX_KEY} bytes")
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
@@ -70,7 +70,7 @@ def read(fields: dict[str, object], max_bytes: int) -> bytes:
         with answer["Body"] as body:
             if answer["ContentLength"] > max_bytes:
                 said = f"{answer['ContentLength']} bytes; at most {max_bytes}"
-                raise refused("file_name", PictureCode.TOO_MANY_BYTES, said)
+                raise _refused("file_name", PictureCode.TOO_MANY_BYTES, said)
             return body.read()
     except ClientError as error:
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
@@ -78,14 +78,15 @@ def read(fields: dict[str, object], max_bytes: int) -> bytes:
             raise ModelFailed("S3 failed; try again later") from None
         code = _CODES.get(error.response["Error"]["Code"], NOT_READABLE)
         hint = "no such object" if code == NOT_FOUND else "the endpoint's role may not read it; grant s3:GetObject"
-        raise refused("file_name", code, hint) from None
+        raise _refused("file_name", code, hint) from None
     except BotoCoreError:
         raise ModelFailed("S3 can't be reached from the endpoint; try again later") from None
 
 
-def refused(field: str, code: str, said: str) -> InputRefused:
-    """What the server says about one field, with a stable code."""
-    return InputRefused(f"400 Bad Request: #/{field}: {code}: {said}")
+def _refused(field: str, code: str, said: str) -> InputRefused:
+    """As the server's contracts word it."""
+    pixels = "Image exceeds max pixels allowed. " if code == PictureCode.TOO_MANY_PIXELS else ""
+    return InputRefused(f"400 Bad Request: {pixels}#/{field}: {code}: {said}")
 
 
 def _string(fields: dict[str, object], name: str) -> str:

@@ -72,7 +72,7 @@ class DinoEncoder:
         with torch.inference_mode():
             vectors = cls_vectors(self._model, pixels.to(self._model.device))
             unit = torch.nn.functional.normalize(vectors, dim=1)
-        return unit.cpu().numpy()
+        return np.asarray(unit.cpu().numpy(), np.float32)
 
 
 def cls_vectors(model: "ViTModel", pixels: "torch.Tensor") -> "torch.Tensor":

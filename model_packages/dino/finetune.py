@@ -1,11 +1,11 @@
 """Fine-tune a DINO transformer on pictures of one's own products.
 
-    python -m neuralshelf.model_packages.dino.finetune --weights DIR --train FILE.jsonl... --held-out FILE.jsonl --out DIR
+    python -m neuralshelf.model_packages.dino.finetune --weights DIR --train FILE --held-out FILE --out DIR
 
-It learns which product a picture shows: cross-entropy with a linear head on the CLS vector, which is then left off.
-After each epoch every held-out view is searched among the training pictures: recall@1 is the share whose nearest picture
-shows the same product. OUT gets model.safetensors, config.json and recipe.json, which the archive of the package takes,
-and training.json with settings and history. The same command goes on where a stopped run was, with the same result.
+It learns which product a picture shows: cross-entropy with a linear head on the CLS vector; the head is left off later.
+After each epoch every held-out view is searched among the training pictures: recall@1 is the share whose nearest
+picture shows the same product. OUT gets model.safetensors, config.json and recipe.json, which the package's archive
+takes, and training.json with settings and history. The same command goes on where a stopped run was, to the same end.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -30,6 +31,9 @@ from neuralshelf.model_packages.dino.training.checkpoints import Progress
 from neuralshelf.model_packages.dino.training.fit import Fit, Pace
 from neuralshelf.model_packages.dino.training.views import TrainingError, View
 from neuralshelf.model_packages.encoder import Sample
+
+if TYPE_CHECKING:
+    from transformers import ViTModel
 
 Say = Callable[[str], None]
 
@@ -143,7 +147,7 @@ def _check(plan: Plan, products: dict[str, int], asked: Sequence[View]) -> None:
         raise TrainingError(f"{plan.held_out}: {said}; hold out further views of the products that are trained")
 
 
-def _begin(plan: Plan) -> "torch.nn.Module":
+def _begin(plan: Plan) -> "ViTModel":
     try:
         return weights.load(plan.weights).to(plan.device)
     except (OSError, ValueError) as error:
@@ -213,11 +217,10 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     usual, pace = Plan(Path(), (), Path(), Path()), Pace()
-    folder = {"type": Path, "required": True, "metavar": "DIR"}
-    parser.add_argument("--weights", **folder, help="config.json and weights to begin from")
+    parser.add_argument("--weights", type=Path, required=True, metavar="DIR", help="config.json and weights")
     parser.add_argument("--train", type=Path, nargs="+", required=True, metavar="FILE", help="training views")
     parser.add_argument("--held-out", type=Path, required=True, metavar="FILE", help="views to search with")
-    parser.add_argument("--out", **folder, help="gets the result and its checkpoints")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the result and checkpoints")
     parser.add_argument("--size", type=_count, default=usual.size, help="pixels (default: %(default)s)")
     parser.add_argument("--epochs", type=_count, default=usual.epochs, help="default: %(default)s")
     parser.add_argument("--batch", type=_count, default=usual.batch, help="pictures a step (default: %(default)s)")

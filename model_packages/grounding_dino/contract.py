@@ -43,7 +43,7 @@ NO_OBJECT = "NoObjectFound"
 PICTURES = PictureLimits(max_bytes=SAGEMAKER_MAX_BODY, keep_pixels=2048 * 2048)
 """Four times what a vector needs: a small thing in a large picture is cropped out of it."""
 
-_FIELDS = (stored.CARRIED, *stored.KEYS, "prompt", "box", "boxThreshold", "textThreshold")
+_FIELDS = (stored.CARRIED, *stored.NAMED, "prompt", "box", "boxThreshold", "textThreshold")
 _JPEG = b"\xff\xd8"
 _NOISE = 1e-3
 """Pixels: what a box may overlap a pixel by before the pixel counts as touched; float32 is no better at 4,000."""

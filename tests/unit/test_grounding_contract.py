@@ -172,7 +172,7 @@ def test_a_crop_is_written_as_its_picture_came(sent: str, kept: str) -> None:
 
 
 def test_nothing_found_is_an_error_with_a_code() -> None:
-    with pytest.raises(InputRefused, match="^400 Bad Request: NoObjectFound: "):
+    with pytest.raises(InputRefused, match=r"^400 Bad Request: NoObjectFound: "):
         answer(asked(), [])
 
 

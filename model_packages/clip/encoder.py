@@ -1,8 +1,8 @@
 """Texts, pictures or both to unit vectors of one space, with any CLIP architecture that open_clip knows.
 
-    text    = unit(text tower(prompt with the text in it))
-    picture = unit(image tower(resized, cropped, normalised))
-    both    = unit(text + picture)
+text    = unit(text tower(prompt with the text in it))
+picture = unit(image tower(resized, cropped, normalised))
+both    = unit(text + picture)
 """
 
 import hashlib

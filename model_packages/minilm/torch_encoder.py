@@ -90,7 +90,9 @@ class BertEncoder:
         texts = [sample.text for sample in samples if sample.text is not None and sample.image is None]
         if len(texts) < len(samples):
             raise ValueError("minilm takes text only")
-        tokens = [self._cut(encoded.ids) for encoded in self._tokenizer.encode_batch([_unicode(text) for text in texts])]
+        tokens = [
+            self._cut(encoded.ids) for encoded in self._tokenizer.encode_batch([_unicode(text) for text in texts])
+        ]
         vectors = np.empty((len(texts), dimension), np.float32)
         by_length = sorted(range(len(tokens)), key=lambda row: len(tokens[row]))  # so that little is padded
         for start in range(0, len(by_length), _AT_ONCE):

@@ -1,4 +1,4 @@
-"""Fine-tuning: a small transformer learns the sample catalogue's products, and a stopped run ends as a whole one does."""
+"""Fine-tuning: a small transformer learns products of the sample catalogue, and a stopped run ends as a whole one."""
 
 import hashlib
 import json
@@ -14,9 +14,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
-from tests import awkward
-from tests.model_packages import small_dino
-from tests.model_packages.ways import PACKAGES
 
 from neuralshelf.model_packages.dino.encoder import DinoEncoder
 from neuralshelf.model_packages.dino.finetune import main
@@ -25,6 +22,9 @@ from neuralshelf.model_packages.dino.training.checkpoints import Progress
 from neuralshelf.model_packages.dino.training.fit import Pace
 from neuralshelf.model_packages.dino.training.views import TrainingError, View
 from neuralshelf.model_packages.encoder import Sample
+from tests import awkward
+from tests.model_packages import small_dino
+from tests.model_packages.ways import PACKAGES
 
 SAMPLES = PACKAGES.parent / "samples"
 PRODUCTS, EPOCHS, SIZE = 20, 40, 32

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,18 @@ MOST = 100
 RECIPE = "detector-1"
 
 
+class Network(Protocol):
+    """See Ssd."""
+
+    def run(self, image: NDArray[np.uint8]) -> tuple[Floats, Floats]: ...
+
+
 class SsdDetector:
     """A `Detector` of 23 kinds of things; whatever else a prompt names is not found, rather than guessed."""
 
     name = "ssd-mobilenetv2-open-images"
 
-    def __init__(self, network: Ssd, vocabulary: Vocabulary, fingerprint: str) -> None:
+    def __init__(self, network: Network, vocabulary: Vocabulary, fingerprint: str) -> None:
         self._network = network
         self._vocabulary = vocabulary
         self.fingerprint = fingerprint

@@ -2,7 +2,7 @@
 
 A phrase goes to the nearest of some hundred names (cosine of MiniLM vectors), and most of these names are of things
 that the network does not know: so "socks" are socks, and not the footwear that they are like. What no name is near to
-goes nowhere either. The last word has to agree, since a mouse pad is a pad.
+goes nowhere either. The thing itself, its last word, has to agree: a mouse pad is a pad.
 """
 
 import re
@@ -139,8 +139,8 @@ SURE = 0.6
 
 _SURE_IS = 0.25  # the contract's text threshold without one in the request
 _NOTHING = (SURE - _SURE_IS) / (1 - _SURE_IS)  # the cosine that counts as 0
-_FILLING = re.compile(r"^(?:(?:an?|the|some|any|my|your|all|pairs? of|cups? of(?= tea| coffee))\s+)+")
-_BEHIND = re.compile(r"\s+(?:for|with|without|in|of|from|on|and|by|to|at)\s")
+_FILLING = re.compile(r"^(?:(?:an?|the|some|any|my|your|all|pairs? of)\s+)+")
+_BEHIND = re.compile(r"\s+(?:for|with|without|in|from|on|and|by|to|at)\s")
 _REMEMBERED = 1024
 
 Floats = NDArray[np.float32]
@@ -165,23 +165,24 @@ class Vocabulary:
             threshold: 0 to 1, how sure a name has to be of a phrase: 1 takes listed names alone, 0.25 a cosine of SURE.
         """
         meant = {phrase: self._meaning(phrase) for phrase in phrases}
-        owners = {phrase: owner for phrase, (owner, sure) in meant.items() if owner is not None and sure >= threshold}
+        owners = {phrase: owner for phrase, (owner, sure) in meant.items() if owner is not None and 0 < sure >= threshold}
         named = set(owners.values())
         # who asks for boots and for footwear gets boots as boots
         return {phrase: {owner, *COVERS.get(owner, ())} - (named - {owner}) for phrase, owner in owners.items()}
 
     def _measured(self, phrase: str) -> tuple[str | None, float]:
         """A class, or None, and how sure that is in 0..1."""
-        plain = _FILLING.sub("", phrase)
-        if plain in self._exact:
-            return self._exact[plain], 1.0
-        words = _BEHIND.split(plain, maxsplit=1)[0].split()
-        if not words:
-            return None, 0.0
+        plain = _BEHIND.split(_FILLING.sub("", phrase), maxsplit=1)[0]
+        if listed := self._listed(plain):
+            return listed, 1.0
         owner, cosine = self._nearest(plain)
-        if owner is None or not _alike(owner, self._exact.get(words[-1]) or self._nearest(words[-1])[0]):
+        last = plain.partition(" of ")[0].split()[-1]
+        if owner is None or not _alike(owner, self._listed(last) or self._nearest(last)[0]):
             return None, 0.0
         return owner, max(0.0, (cosine - _NOTHING) / (1 - _NOTHING))
+
+    def _listed(self, name: str) -> str | None:
+        return self._exact.get(name) or self._exact.get(name.removesuffix("s"))
 
     def _nearest(self, text: str) -> tuple[str | None, float]:
         cosines = self._names @ self._embed([text])[0]

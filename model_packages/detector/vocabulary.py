@@ -165,7 +165,9 @@ class Vocabulary:
             threshold: 0 to 1, how sure a name has to be of a phrase: 1 takes listed names alone, 0.25 a cosine of SURE.
         """
         meant = {phrase: self._meaning(phrase) for phrase in phrases}
-        owners = {phrase: owner for phrase, (owner, sure) in meant.items() if owner is not None and 0 < sure >= threshold}
+        owners = {
+            phrase: owner for phrase, (owner, sure) in meant.items() if owner is not None and 0 < sure >= threshold
+        }
         named = set(owners.values())
         # who asks for boots and for footwear gets boots as boots
         return {phrase: {owner, *COVERS.get(owner, ())} - (named - {owner}) for phrase, owner in owners.items()}

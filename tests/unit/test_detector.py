@@ -117,5 +117,5 @@ def test_everything_names_every_class() -> None:
 
 
 def test_a_file_of_another_network_is_refused() -> None:
-    with pytest.raises(ValueError, match="flatbuffer|model"):
+    with pytest.raises(ValueError, match=r"flatbuffer|model"):
         Ssd(b"TFL3" * 100)

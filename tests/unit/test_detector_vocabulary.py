@@ -43,7 +43,8 @@ def test_a_class_that_is_named_is_not_also_another_phrase_s() -> None:
 
 
 @pytest.mark.parametrize(
-    "phrase", ["hats", "clothes", "pants", "socks", "mouse pad", "shoe rack", "wine glass", "sofa", "horse", "xyzzy", "of"]
+    "phrase",
+    ["hats", "clothes", "pants", "socks", "mouse pad", "shoe rack", "wine glass", "sofa", "horse", "xyzzy", "of"],
 )
 def test_what_is_not_known_means_nothing(vocabulary: Vocabulary, phrase: str) -> None:
     assert meaning(vocabulary, phrase) == set()

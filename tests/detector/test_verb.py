@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from neuralshelf.ingestion.admission import DEFAULT_LIMITS, admit
 from neuralshelf.local.detect import detect_file, load_detector
 from neuralshelf.model_packages.detector import SsdDetector
 from neuralshelf.model_packages.detector.evaluate import outline, overlap
@@ -63,8 +64,11 @@ def test_the_crop_is_what_was_found(cache: Path) -> None:
     detector = load_detector(cache)
     assert isinstance(detector, SsdDetector)
     found = detect_file(CHAIR, "chair", detector=detector)
+    assert detect_file(CHAIR, "chair").objects == found.objects
     (only,) = found.objects
-    crop = decode(found.crop(only.box), PictureLimits())
+    data = found.crop(only.box)
+    assert admit(data, DEFAULT_LIMITS, "crop").converted is None, "as a search takes it"
+    crop = decode(data, PictureLimits())
     again = detector.detect(crop, "chair", 0.3, 0.25)
     assert overlap(again[0].box, (0.5, 0.5, 1, 1)) > 0.7, "the chair fills its crop"
     assert overlap(only.box, outline(sample("chair-00"))) > 0.7

@@ -20,6 +20,7 @@ from neuralshelf.model_packages.grounding_dino.contract import (
 )
 from neuralshelf.model_packages.server.pictures import PictureError, decode
 from neuralshelf.model_packages.server.refusals import InputRefused
+from neuralshelf.settings import Folders
 
 MAY_FIND = "bicycles, books, bottles, boxes, cameras, cars, cats, chairs, cups, dogs, mugs, shoes, tables and some more"
 
@@ -68,7 +69,7 @@ def detect_file(
     path: Path,
     prompt: str | None = None,
     *,
-    detector: Detector,
+    detector: Detector | None = None,
     box_threshold: float = BOX_THRESHOLD,
     text_threshold: float = TEXT_THRESHOLD,
 ) -> Detected:
@@ -76,14 +77,16 @@ def detect_file(
 
     Args:
         prompt: names with " . " between them; default: all that the detector of this machine knows.
-        detector: see `load_detector`; any other behind the same contract will do.
+        detector: anything behind the contract; default: `load_detector` with this user's cache folder.
         box_threshold: boxes of a lower score are dropped.
         text_threshold: how sure a name of the prompt has to be of something known.
 
     Raises:
         InputError: the picture or the prompt can't be taken.
+        MissingDependencyError: as `load_detector`.
     """
     request = read_picture(path)
+    detector = detector or load_detector(Folders.default(path).cache)
     try:
         found = detector.detect(request.image, prompt or _everything(), box_threshold, text_threshold)
     except InputRefused as fault:

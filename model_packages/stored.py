@@ -1,7 +1,7 @@
-"""Pictures that a request names in S3 instead of carrying them: `{"bucket": …, "file_name": …}`.
+"""The picture of a JSON request: `"inputImage"` carries it in base64, `"bucket"` and `"file_name"` name it in S3.
 
-Only buckets that the environment variable ALLOWED_BUCKETS lists (comma separated) are read: whoever may call an endpoint
-must not read all that its role can.
+Only buckets that the environment variable ALLOWED_BUCKETS lists (comma separated) are read: whoever may call an
+endpoint must not read all that its role can.
 """
 
 import os
@@ -9,13 +9,16 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from neuralshelf.model_packages.server.jsonbody import kind, malformed
-from neuralshelf.model_packages.server.pictures import PictureCode
+from neuralshelf.model_packages.server.pictures import PictureCode, PictureError, PictureLimits, decode, from_base64
 from neuralshelf.model_packages.server.refusals import InputRefused, ModelFailed
 
 if TYPE_CHECKING:
+    import numpy as np
     from mypy_boto3_s3 import S3Client
+    from numpy.typing import NDArray
 
-KEYS = ("bucket", "file_name")
+CARRIED = "inputImage"
+NAMED = ("bucket", "file_name")
 ALLOWED = "ALLOWED_BUCKETS"
 MAX_KEY = 1024
 """Bytes of an object key in UTF-8 (Amazon S3 user guide, "Naming Amazon S3 objects")."""
@@ -29,9 +32,21 @@ _CLIENT_FAULTS = range(400, 500)
 _SLOW_DOWN = 429
 
 
-def names(fields: dict[str, object]) -> bool:
-    """Whether a request names an object, rightly or not."""
-    return not fields.keys().isdisjoint(KEYS)
+def picture(fields: dict[str, object], limits: PictureLimits) -> "tuple[NDArray[np.uint8], bytes]":
+    """The one picture of a request: uint8 (height, width, 3), RGB, upright; and its file.
+
+    Raises:
+        InputRefused: there is none, there are two, or it is refused, with the server's codes for pictures.
+        ModelFailed: see `read`.
+    """
+    carried, named = fields.get(CARRIED), not fields.keys().isdisjoint(NAMED)
+    if named == (carried is not None):
+        raise malformed(f"#: either key [{CARRIED}] or keys [{NAMED[0]}] and [{NAMED[1]}] are required")
+    try:
+        data = read(fields, limits.max_bytes) if named else from_base64(_string(fields, CARRIED))
+        return decode(data, limits), data
+    except PictureError as error:
+        raise _refused(NAMED[1] if named else CARRIED, error.code, error.message) from None
 
 
 def read(fields: dict[str, object], max_bytes: int) -> bytes:
@@ -42,12 +57,12 @@ def read(fields: dict[str, object], max_bytes: int) -> bytes:
             ObjectNotFound, ObjectNotReadable, TooManyBytes.
         ModelFailed: S3 can't be reached, or fails itself; the same request may be answered later.
     """
-    bucket, key = (_string(fields, name) for name in KEYS)
+    bucket, key = (_string(fields, name) for name in NAMED)
     allowed = [name.strip() for name in os.environ.get(ALLOWED, "").split(",")]
     if bucket not in allowed:
-        raise refused("bucket", NOT_ALLOWED, f"add the bucket to the endpoint's environment variable {ALLOWED}")
+        raise _refused("bucket", NOT_ALLOWED, f"add the bucket to the endpoint's environment variable {ALLOWED}")
     if len(key.encode("utf-8", "replace")) > MAX_KEY:
-        raise refused("file_name", NOT_FOUND, f"an object key has at most {MAX_KEY} bytes")
+        raise _refused("file_name", NOT_FOUND, f"an object key has at most {MAX_KEY} bytes")
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
@@ -55,7 +70,7 @@ def read(fields: dict[str, object], max_bytes: int) -> bytes:
         with answer["Body"] as body:
             if answer["ContentLength"] > max_bytes:
                 said = f"{answer['ContentLength']} bytes; at most {max_bytes}"
-                raise refused("file_name", PictureCode.TOO_MANY_BYTES, said)
+                raise _refused("file_name", PictureCode.TOO_MANY_BYTES, said)
             return body.read()
     except ClientError as error:
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
@@ -63,14 +78,15 @@ def read(fields: dict[str, object], max_bytes: int) -> bytes:
             raise ModelFailed("S3 failed; try again later") from None
         code = _CODES.get(error.response["Error"]["Code"], NOT_READABLE)
         hint = "no such object" if code == NOT_FOUND else "the endpoint's role may not read it; grant s3:GetObject"
-        raise refused("file_name", code, hint) from None
+        raise _refused("file_name", code, hint) from None
     except BotoCoreError:
         raise ModelFailed("S3 can't be reached from the endpoint; try again later") from None
 
 
-def refused(field: str, code: str, said: str) -> InputRefused:
-    """What the server says about one field, with a stable code."""
-    return InputRefused(f"400 Bad Request: #/{field}: {code}: {said}")
+def _refused(field: str, code: str, said: str) -> InputRefused:
+    """As the server's contracts word it."""
+    pixels = "Image exceeds max pixels allowed. " if code == PictureCode.TOO_MANY_PIXELS else ""
+    return InputRefused(f"400 Bad Request: {pixels}#/{field}: {code}: {said}")
 
 
 def _string(fields: dict[str, object], name: str) -> str:

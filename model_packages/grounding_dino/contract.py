@@ -27,7 +27,7 @@ from PIL import Image
 from neuralshelf.model_packages import stored
 from neuralshelf.model_packages.server.jsonbody import kind, malformed, parse
 from neuralshelf.model_packages.server.limits import SAGEMAKER_MAX_BODY
-from neuralshelf.model_packages.server.pictures import PictureError, PictureLimits, decode, from_base64
+from neuralshelf.model_packages.server.pictures import PictureLimits
 from neuralshelf.model_packages.server.refusals import InputRefused
 
 PROMPT = "clothes . pants . hats . shoes"
@@ -43,7 +43,7 @@ NO_OBJECT = "NoObjectFound"
 PICTURES = PictureLimits(max_bytes=SAGEMAKER_MAX_BODY, keep_pixels=2048 * 2048)
 """Four times what a vector needs: a small thing in a large picture is cropped out of it."""
 
-_FIELDS = ("inputImage", *stored.KEYS, "prompt", "box", "boxThreshold", "textThreshold")
+_FIELDS = (stored.CARRIED, *stored.NAMED, "prompt", "box", "boxThreshold", "textThreshold")
 _JPEG = b"\xff\xd8"
 _NOISE = 1e-3
 """Pixels: what a box may overlap a pixel by before the pixel counts as touched; float32 is no better at 4,000."""
@@ -118,7 +118,8 @@ def read(body: bytes) -> Request:
     prompt, box = _prompt(fields.get("prompt")), _box(fields.get("box"))
     box_threshold = _share(fields.get("boxThreshold"), "#/boxThreshold", BOX_THRESHOLD)
     text_threshold = _share(fields.get("textThreshold"), "#/textThreshold", TEXT_THRESHOLD)
-    image, file_type = _picture(fields)
+    image, file = stored.picture(fields, PICTURES)
+    file_type = "jpeg" if file.startswith(_JPEG) else "png"
     return Request(image, file_type, prompt, box, box_threshold, text_threshold)
 
 
@@ -198,19 +199,6 @@ def _cropped(request: Request, box: Box, scale: float, longer_side: int) -> dict
     return {"crop": encoded, "fileType": request.file_type, "box": list(box)}
 
 
-def _picture(fields: dict[str, object]) -> tuple[Picture, str]:
-    named, carried = stored.names(fields), fields.get("inputImage")
-    if named == (carried is not None):
-        raise malformed("#: either key [inputImage] or keys [bucket] and [file_name] are required")
-    if not named and not isinstance(carried, str):
-        raise malformed(f"#/inputImage: expected type: String, found: {kind(carried)}")
-    try:
-        data = from_base64(carried) if isinstance(carried, str) else stored.read(fields, PICTURES.max_bytes)
-        return decode(data, PICTURES), "jpeg" if data.startswith(_JPEG) else "png"
-    except PictureError as error:
-        raise stored.refused("file_name" if named else "inputImage", error.code, error.message) from None
-
-
 def _prompt(value: object) -> str:
     if value is None:
         return PROMPT
@@ -228,7 +216,7 @@ def _box(value: object) -> Box | None:
         return None
     if not isinstance(value, list):
         raise malformed(f"#/box: expected type: JSONArray, found: {kind(value)}")
-    if len(value) != 4:  # noqa: PLR2004 - centre and size
+    if len(value) != 4:
         raise malformed(f"#/box: expected 4 numbers, found: {len(value)}")
     x, y, width, height = (_share(number, f"#/box/{place}") for place, number in enumerate(value))
     if not width or not height:

@@ -70,14 +70,17 @@ class MiniLmEncoder:
         """See Encoder.count_tokens."""
         return len(self._tokenizer.encode(_clean(text), add_special_tokens=False).ids)
 
-    def _embed_one(self, text: str) -> NDArray[np.float32]:
+    def states(self, text: str) -> NDArray[np.float32]:
+        """The vectors of a text's tokens, begin and end mark included: float32 (tokens, 384)."""
         tokens = self._tokenizer.encode(_clean(text)).ids
         if len(tokens) > MAX_TOKENS:
             tokens = [*tokens[: MAX_TOKENS - 1], tokens[-1]]  # the last one closes the sentence
         ids = np.asarray([tokens], np.int64)
         given = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
-        states = self._session.run(None, {name: given[name] for name in self._inputs})[0]
-        mean = np.asarray(states, np.float32)[0].mean(axis=0)
+        return np.asarray(self._session.run(None, {name: given[name] for name in self._inputs})[0], np.float32)[0]
+
+    def _embed_one(self, text: str) -> NDArray[np.float32]:
+        mean = self.states(text).mean(axis=0)
         return np.asarray(mean / np.linalg.norm(mean), np.float32)
 
 

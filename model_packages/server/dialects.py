@@ -13,6 +13,7 @@ import orjson
 from starlette.responses import Response
 
 from neuralshelf.model_packages.server.refusals import (
+    CONTAINER_STATUS,
     BodyTooLarge,
     BodyTooSlow,
     DeadlinePassed,
@@ -29,19 +30,6 @@ from neuralshelf.model_packages.server.refusals import (
 
 ACCOUNT = "000000000000"
 """The account number that a local endpoint is said to belong to."""
-
-CONTAINER_STATUS: Mapping[type[Refusal], int] = {
-    EndpointUnknown: 404,
-    BodyTooLarge: 413,
-    BodyTooSlow: 408,
-    EncodingRefused: 415,
-    MediaTypeRefused: 415,
-    InputRefused: 400,
-    Throttled: 429,
-    NotReady: 503,
-    DeadlinePassed: 504,
-    ModelFailed: 500,
-}
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@
 Messages never repeat the body, a header's value or a key.
 """
 
+from collections.abc import Mapping
+
 
 class Refusal(Exception):
     """Base: `message` is one line for the client."""
@@ -76,3 +78,18 @@ class DeadlinePassed(Refusal):
 
 class ModelFailed(Refusal):
     """The model failed on this input."""
+
+
+CONTAINER_STATUS: Mapping[type[Refusal], int] = {
+    EndpointUnknown: 404,
+    BodyTooLarge: 413,
+    BodyTooSlow: 408,
+    EncodingRefused: 415,
+    MediaTypeRefused: 415,
+    InputRefused: 400,
+    Throttled: 429,
+    NotReady: 503,
+    DeadlinePassed: 504,
+    ModelFailed: 500,
+}
+"""What a model container answers over HTTP."""

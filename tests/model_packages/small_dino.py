@@ -27,9 +27,7 @@ def vit(seed: int = 1, **changes: Any) -> Any:
     return ViTModel(ViTConfig(**(shape | changes))).eval()
 
 
-def save_vit(
-    folder: Path, name: str = "model.safetensors", size: int | None = SIZE, seed: int = 1, **shape: Any
-) -> Path:
+def save_vit(folder: Path, name: str = "model.safetensors", size: int | None = SIZE, seed: int = 1, **shape: Any) -> Path:
     """With the pooler that published files have, which is not used. `size`: of recipe.json; None writes none."""
     vit(seed, **shape).save_pretrained(folder)
     (folder / "model.safetensors").rename(folder / name)

@@ -30,16 +30,7 @@ from neuralshelf.model_packages.server.handler import Handler, create_package_ap
 from neuralshelf.model_packages.server.refusals import InputRefused
 
 SCENE = awkward.encoded(awkward.scene(), "PNG")
-PROMPTS = (
-    "shoes",
-    "running shoes . caps",
-    "Кроссовки",
-    "靴",
-    "clothes . pants . hats . shoes",
-    "a . b . c",
-    "?!",
-    "x" * 900,
-)
+PROMPTS = ("shoes", "running shoes . caps", "Кроссовки", "靴", "clothes . pants . hats . shoes", "a . b . c", "?!", "x" * 900)
 
 
 def body(picture: bytes = SCENE, **fields: Any) -> bytes:

@@ -21,6 +21,7 @@ def meaning(vocabulary: Vocabulary, phrase: str, threshold: float = THRESHOLD) -
 def test_every_name_is_of_one_thing() -> None:
     names = [*CLASSES, *OTHERS, *(word for words in WORDINGS.values() for word in words)]
     assert len(names) == len(set(names))
+    assert not {*KNOWN, *UNKNOWN} & set(names), "what is measured is not listed"
     assert set(WORDINGS) == set(CLASSES)
     assert {*COVERS, *(name for names in COVERS.values() for name in names)} <= set(CLASSES)
 

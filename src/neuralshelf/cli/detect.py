@@ -93,11 +93,13 @@ def _write(found: "Detected", box: "Box", picture: Path, out: Path | None) -> Pa
     target = out or Path(f"{picture.stem}-crop.{suffix}")
     if target.exists() and target.samefile(picture):
         raise ConfigError(f"{target} is the picture itself", hint="give another --out")
+    crop = found.crop(box, _file_type(target))
+    unfinished = target.with_name(f".{target.name}.unfinished")
     try:
-        unfinished = target.with_name(f".{target.name}.unfinished")
-        unfinished.write_bytes(found.crop(box, _file_type(target)))
+        unfinished.write_bytes(crop)
         unfinished.replace(target)
     except OSError as fault:
+        unfinished.unlink(missing_ok=True)
         raise InputError(f"{target} can't be written: {fault.strerror}", hint="give another --out") from None
     return target
 

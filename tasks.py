@@ -281,6 +281,22 @@ def search(
     run("search", *words, *(["--", text] if text else []), environment=environment)
 
 
+@task(positional=["picture"])
+def detect(
+    c: Context,
+    picture: str,
+    prompt: str = "",
+    pick: str = "",
+    box: str = "",
+    out: str = "",
+    json: bool = False,
+    environment: str = "local",
+) -> None:
+    """Which objects are in a picture (--prompt "shoes . mugs"), and one of them cropped (--pick N, --box, --out)."""
+    words = options(prompt=prompt, pick=pick, box=box, out=out)
+    run("detect", picture, *words, *flags(json=json), environment=environment)
+
+
 @task
 def evaluate(c: Context, data: str = "", json: bool = False, environment: str = "local") -> None:
     """How good the answers of _search are: the sample catalogue, and judged sets below --data."""
@@ -316,6 +332,6 @@ def check(c: Context) -> None:
 namespace = Collection(
     *(demo, up, down, status),
     *(plan, apply, drift, destroy, unlock, migrate, verify, doctor, rotate, roles),
-    *(ingest, embed, backfill, package, packages, deadletters, coverage, repair, search, evaluate),
+    *(ingest, embed, backfill, package, packages, deadletters, coverage, repair, search, detect, evaluate),
     *(test, bench, check),
 )

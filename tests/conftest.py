@@ -1,7 +1,7 @@
 """Parts of the suite that need a program of their own are skipped with the reason, unless they are required.
 
-`NEURALSHELF_REQUIRE=browser,container,security` turns a skip of such a part into a failure: continuous integration sets
-it, so that nothing there is passed over in silence.
+`NEURALSHELF_REQUIRE=browser,container,detector,security` turns a skip of such a part into a failure: continuous
+integration sets it, so that nothing there is passed over in silence.
 """
 
 import os
@@ -12,7 +12,7 @@ import pytest
 
 pytest_plugins = ("tests.engine.fixtures",)  # one engine a session, for all parts
 
-PARTS = ("browser", "container", "security")
+PARTS = ("browser", "container", "detector", "security")
 
 
 def pytest_configure() -> None:

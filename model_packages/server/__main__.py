@@ -24,6 +24,7 @@ from starlette.types import ASGIApp
 
 from neuralshelf.model_packages.manifest import PackageError
 from neuralshelf.model_packages.server.app import create_app
+from neuralshelf.model_packages.server.detection import NamedDetector
 from neuralshelf.model_packages.server.endpoints import CLIP_ENDPOINT, Endpoint, standard_endpoints
 from neuralshelf.model_packages.server.handler import Handler, create_package_app, opened
 from neuralshelf.model_packages.server.limits import Limits
@@ -58,6 +59,8 @@ def main(arguments: Sequence[str] | None = None, load: Loader | None = None) -> 
     options = parser.parse_args(arguments)
     if options.package and options.host not in _LOOPBACK:
         parser.error("--package answers whoever asks: only on loopback")
+    if options.package and options.detector:
+        parser.error("--detector is not for --package")
     if not options.package and (options.weights or not options.cache):
         parser.error("--weights belongs to --package" if options.weights else "--cache DIR is needed")
     try:
@@ -99,6 +102,7 @@ def _application(options: argparse.Namespace, limits: Limits, load: Loader | Non
         region=options.region,
         limits=limits,
         container=CLIP_ENDPOINT if credentials is None else None,
+        detector=_detector(options.cache) if options.detector else None,
     )
 
 
@@ -173,6 +177,18 @@ def load_models(cache: Path) -> Mapping[str, Endpoint]:
     from neuralshelf.model_packages.minilm import MiniLmEncoder
 
     return standard_endpoints(LiteEncoder.load(cache, _Progress()), MiniLmEncoder.load())
+
+
+def _detector(cache: Path) -> NamedDetector:
+    """Raises: StartError."""
+    try:
+        from neuralshelf.model_packages.detector import SsdDetector, WeightsError
+    except ImportError as error:
+        raise StartError(f"--detector needs {error.name}; next: pip install 'neuralshelf[local,detect]'") from None
+    try:
+        return SsdDetector.load(cache / "detector", progress=_Progress())
+    except WeightsError as error:
+        raise StartError(str(error)) from None
 
 
 def _loaded(load: Loader, cache: Path) -> Mapping[str, Endpoint]:
@@ -260,6 +276,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--weights", type=Path, metavar="DIR", help="of --package DIR (default: DIR itself)")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="where built or unpacked model parts are kept")
+    parser.add_argument("--detector", action="store_true", help="also find things in pictures: neuralshelf-detector")
     parser.add_argument("--region", default="us-east-1", help="region of signatures (default: %(default)s)")
     parser.add_argument("--max-batch", type=int, help="a batch at most; 1 = no batching, as a package has by default")
     parser.add_argument("--max-queue", type=int, help=f"samples or requests that may wait ({Limits.max_queue})")

@@ -4,7 +4,7 @@ The life of a request: who signed it (headers) → its body, bounded → its sig
 samples (pictures decoded in threads) → batch → vectors. A refusal on the way is put into words by the service's
 `Dialect`.
 
-    POST /endpoints/{name}/invocations   SageMaker Runtime, signed for `sagemaker`
+    POST /endpoints/{name}/invocations   SageMaker Runtime, signed for `sagemaker`; also of the detector
     POST /model/{modelId}/invoke         Bedrock Runtime, signed for `bedrock`
     GET  /ping, POST /invocations        the container contract, unsigned; the second only without credentials
     GET  /                               endpoints and counters
@@ -28,8 +28,8 @@ from starlette.routing import Route
 from neuralshelf.background import give_way
 from neuralshelf.model_packages.server.batching import Batcher
 from neuralshelf.model_packages.server.bodies import Body
-from neuralshelf.model_packages.server.contracts import Work
 from neuralshelf.model_packages.server.counters import Counters
+from neuralshelf.model_packages.server.detection import DETECTOR_ENDPOINT, Detection, NamedDetector
 from neuralshelf.model_packages.server.dialects import Bedrock, Container, Dialect, SageMaker
 from neuralshelf.model_packages.server.endpoints import Endpoint, Service
 from neuralshelf.model_packages.server.exchange import Exchange, require_plain, while_connected
@@ -50,6 +50,7 @@ def create_app(
     region: str = "us-east-1",
     limits: Limits | None = None,
     container: str | None = None,
+    detector: NamedDetector | None = None,
     middleware: Sequence[Middleware] = (),
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Starlette:
@@ -61,6 +62,7 @@ def create_app(
             (container mode).
         region: what signatures must be scoped to.
         container: the endpoint behind `POST /invocations`; only without credentials.
+        detector: what answers at DETECTOR_ENDPOINT, which is not there without.
         middleware: wrapped around everything, outermost first.
         clock: the time signatures are judged by, aware.
 
@@ -70,7 +72,9 @@ def create_app(
     if container is not None and (credentials is not None or container not in endpoints):
         raise ValueError(f"container endpoint {container!r} must be one of the endpoints, without credentials")
     verifier = None if credentials is None else Verifier(credentials, region)
-    runtime = Runtime(endpoints, verifier, limits or Limits(), clock)
+    bounds = limits or Limits()
+    detections = {} if detector is None else {DETECTOR_ENDPOINT: Detection(detector, bounds)}
+    runtime = Runtime(endpoints, detections, verifier, bounds, clock)
     routes = [
         Route("/endpoints/{name}/invocations", runtime.route(SageMaker()), methods=["POST"]),
         Route("/model/{name:path}/invoke", runtime.route(Bedrock()), methods=["POST"]),
@@ -93,11 +97,13 @@ class Runtime:
     def __init__(
         self,
         endpoints: Mapping[str, Endpoint],
+        detections: Mapping[str, Detection],
         verifier: Verifier | None,
         limits: Limits,
         clock: Callable[[], datetime],
     ) -> None:
         self._endpoints = endpoints
+        self._detections = detections
         self._verifier = verifier
         self._limits = limits
         self._clock = clock
@@ -110,6 +116,7 @@ class Runtime:
             for key, encoder in encoders.items()
             for urgent in (False, True)
         }
+        self._models: tuple[Batcher | Detection, ...] = (*self._batchers.values(), *detections.values())
         self._readers: ThreadPoolExecutor | None = None
         self._decoders: ThreadPoolExecutor | None = None
 
@@ -119,13 +126,13 @@ class Runtime:
             ThreadPoolExecutor(1, "reader") as self._readers,
             ThreadPoolExecutor(self._limits.decoders, "decoder", initializer=give_way) as self._decoders,
         ):
-            for batcher in self._batchers.values():
-                batcher.start()
+            for model in self._models:
+                model.start()
             try:
                 yield
             finally:
-                for batcher in self._batchers.values():
-                    await asyncio.to_thread(batcher.stop, self._limits.shutdown)
+                for model in self._models:
+                    await asyncio.to_thread(model.stop, self._limits.shutdown)
 
     def route(self, dialect: Dialect, fixed: str | None = None) -> Callable[[Request], object]:
         """A handler that answers in `dialect`, for the endpoint in the path or the `fixed` one."""
@@ -136,11 +143,11 @@ class Runtime:
         return handle
 
     async def ping(self, _request: Request) -> Response:
-        ready = all(batcher.running for batcher in self._batchers.values())
+        ready = all(model.running for model in self._models)
         return Response(status_code=200 if ready else 503)
 
     async def status(self, _request: Request) -> Response:
-        served = {
+        served: dict[str, dict[str, object]] = {
             name: {
                 "service": endpoint.service,
                 "model": endpoint.encoder.name,
@@ -149,7 +156,15 @@ class Runtime:
             }
             for name, endpoint in self._endpoints.items()
         }
-        waiting = sum(batcher.waiting for batcher in self._batchers.values())
+        served |= {
+            name: {
+                "service": detection.service,
+                "model": detection.detector.name,
+                "fingerprint": detection.detector.fingerprint,
+            }
+            for name, detection in self._detections.items()
+        }
+        waiting = sum(model.waiting for model in self._models)
         counters = self._counters.snapshot() | {"waiting": waiting}
         body = {"endpoints": served, "signed": self._verifier is not None, "counters": counters}
         return Response(orjson.dumps(body), media_type="application/json")
@@ -175,15 +190,18 @@ class Runtime:
         _check_media(request)
         search = request.headers.get(_PURPOSE) == "search"
         answering = self._answer(endpoint, content, body, search=search)
-        work, answer, seconds = await while_connected(body, answering)
-        return Response(answer, 200, _answer_headers(dialect, request_id, work, seconds), "application/json")
+        tokens, answer, seconds = await while_connected(body, answering)
+        return Response(answer, 200, _answer_headers(dialect, request_id, tokens, seconds), "application/json")
 
     async def _answer(
-        self, endpoint: Endpoint, content: bytes, body: Body, *, search: bool
-    ) -> tuple[Work, bytes, float]:
+        self, endpoint: Endpoint | Detection, content: bytes, body: Body, *, search: bool
+    ) -> tuple[int, bytes, float]:
+        """Tokens that were read, the answer's body, and the seconds that it took."""
         start = time.monotonic()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._limits.deadline
+        if isinstance(endpoint, Detection):
+            return 0, await endpoint.answer(content, deadline), time.monotonic() - start
         threads = self._readers if search or len(content) <= _SMALL_BODY else self._decoders
         work = await loop.run_in_executor(threads, endpoint.contract.read, content, endpoint.encoder)
         body.release()
@@ -197,10 +215,10 @@ class Runtime:
             self._turns.searched()
         batcher = self._batchers[id(endpoint.encoder), urgent]
         rows = await batcher.encode(work.samples, work.dimension, deadline)
-        return work, endpoint.contract.answer(work, rows), time.monotonic() - start
+        return work.tokens, endpoint.contract.answer(work, rows), time.monotonic() - start
 
-    def _endpoint(self, name: str, dialect: Dialect) -> Endpoint:
-        endpoint = self._endpoints.get(name)
+    def _endpoint(self, name: str, dialect: Dialect) -> Endpoint | Detection:
+        endpoint = self._endpoints.get(name) or self._detections.get(name)
         if endpoint is None or dialect.service not in ("", endpoint.service):
             raise EndpointUnknown(name)
         return endpoint
@@ -213,13 +231,13 @@ def _check_media(request: Request) -> None:
         raise MediaTypeRefused("Content type must be application/json")
 
 
-def _answer_headers(dialect: Dialect, request_id: str, work: Work, seconds: float) -> dict[str, str]:
+def _answer_headers(dialect: Dialect, request_id: str, tokens: int, seconds: float) -> dict[str, str]:
     headers = {"x-amzn-RequestId": request_id}
     if dialect.service == Service.SAGEMAKER:
         headers["x-Amzn-Invoked-Production-Variant"] = "AllTraffic"
     if dialect.service == Service.BEDROCK:
         headers["X-Amzn-Bedrock-Invocation-Latency"] = str(round(seconds * 1000))
-        headers["X-Amzn-Bedrock-Input-Token-Count"] = str(work.tokens)
+        headers["X-Amzn-Bedrock-Input-Token-Count"] = str(tokens)
     return headers
 
 

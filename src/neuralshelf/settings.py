@@ -55,11 +55,13 @@ class RuntimeConfig(Frozen):
 
     The credentials are those of `profile` (of the AWS configuration, also one of SSO or of an assumed role), or
     `access_key`, `secret_key` and `session_token`. On Amazon OpenSearch Service it is `role_arn` instead of them.
+    With `detector`, the model server that `up` starts also finds things in pictures.
     """
 
     provider: Literal["aws", "local"] = "local"
     region: str = Field(default="us-east-1", pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
     url: str | None = None
+    detector: bool = False
     profile: str | None = Field(default=None, min_length=1)
     access_key: SecretRef | None = None
     secret_key: SecretRef | None = None
@@ -81,6 +83,8 @@ class RuntimeConfig(Frozen):
             raise ValueError("give one of profile, access_key with secret_key, and role_arn")
         if any(keys) and not all(keys[:2]):
             raise ValueError("access_key and secret_key belong together")
+        if self.detector and (self.provider != "local" or self.url is not None):
+            raise ValueError("detector is of the model server that up starts: provider local without a url")
         if self.provider == "aws" and not any(ways):
             raise ValueError("provider aws needs role_arn, profile, or access_key and secret_key")
         return self

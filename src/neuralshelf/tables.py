@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from neuralshelf.ingestion.coverage.coverage import Coverage
     from neuralshelf.ingestion.coverage.repair import Repaired
     from neuralshelf.ingestion.letters.letter import Letter
+    from neuralshelf.model_packages.grounding_dino.contract import Detection
     from neuralshelf.provision.doctor import Diagnosis
     from neuralshelf.provision.verify import Verification
 
@@ -37,6 +38,15 @@ def hits_table(hits: Sequence[Hit]) -> str:
         for rank, hit in enumerate(hits, start=1)
     ]
     return tabulate(rows, headers=("#", "score", "id", "title", "price"), floatfmt=".2f", disable_numparse=[1, 2, 3])
+
+
+def objects_table(objects: "Sequence[Detection]") -> str:
+    """Number, score, phrase and box (centre and size, in parts of the picture) of each object."""
+    rows = [
+        (number, f"{one.score:.2f}", one.phrase, ",".join(f"{part:.3f}" for part in one.box))
+        for number, one in enumerate(objects, start=1)
+    ]
+    return tabulate(rows, headers=("#", "score", "phrase", "box (cx,cy,w,h)"), disable_numparse=True)
 
 
 def status_table(found: Mapping[str, Any]) -> str:

@@ -36,6 +36,7 @@ def test_the_smallest_environment_is_the_embedded_engine_with_the_local_server()
         ({"runtime": {"provider": "aws"}}, "needs role_arn, profile, or access_key and secret_key"),
         ({"runtime": {"region": "mars"}}, "runtime.region: String should match pattern"),
         ({"runtime": {"region": "cn-north-1"}}, "runtime.region: regions of AWS China"),
+        ({"runtime": {"url": "http://x", "detector": True}}, "detector is of the model server that up starts"),
         ({"store": {"shards": 0}}, "store.shards: Input should be greater than or equal to 1"),
     ],
 )

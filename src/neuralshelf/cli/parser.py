@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from neuralshelf import __version__
-from neuralshelf.cli import backfill, care, coverage, letters, local, migrate, package, provision, searching
+from neuralshelf.cli import backfill, care, coverage, detect, letters, local, migrate, package, provision, searching
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -123,6 +123,7 @@ def _searching(verb: Verb) -> None:
     made.add_argument("--image", type=Path, metavar="FILE")
     made.add_argument("--size", type=int, default=10)
     made.add_argument("--json", action="store_true")
+    detect.add(verb)
     made = verb("evaluate", searching.evaluate, "how good the answers of _search are, on judged sets of pictures")
     made.add_argument(
         "--catalogue", type=Path, metavar="FILE", help="rendered products (default: the sample catalogue)"

@@ -70,7 +70,10 @@ def _run(deployment: Deployment, folders: Folders, state: State, cleanup: ExitSt
     if environment.runtime.provider == "local" and environment.runtime.url is None:
         host = "127.0.0.1" if engine.host_address == "127.0.0.1" else "0.0.0.0"  # noqa: S104 - a container must reach it
         log = folders.state / "logs" / "server.log"
-        server = ModelServer(state, host=host, cache=folders.cache, region=environment.runtime.region, log=log)
+        runtime = environment.runtime
+        server = ModelServer(
+            state, host=host, cache=folders.cache, region=runtime.region, log=log, detector=runtime.detector
+        )
         cleanup.callback(server.stop)
     cleanup.callback(engine.stop)
     engine.start(events.progress)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from neuralshelf import __version__
-from neuralshelf.cli import backfill, care, coverage, letters, local, migrate, provision, searching
+from neuralshelf.cli import backfill, care, coverage, deploy, letters, local, migrate, provision, searching
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     _migrate(verb)
     _care(verb)
     _searching(verb)
+    deploy.add(verb)
     return made
 
 

@@ -1,0 +1,44 @@
+"""AWS's control plane is moto's, in this process: an empty account a test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from moto import mock_aws
+
+from neuralshelf.deploy import calls
+from tests.aws.account import client
+from tests.aws.gaps import filled
+from tests.aws.shop import Shop
+from tests.aws.wiretap import Wiretap, tapped
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """An empty account, with somebody logged in."""
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setattr(calls, "service_client", lambda service, what, region: client(service))
+    with filled(), mock_aws():
+        yield
+
+
+@pytest.fixture
+def tap(aws: None) -> Iterator[Wiretap]:
+    """All calls to AWS."""
+    with tapped() as found:
+        yield found
+
+
+@pytest.fixture
+def shop(aws: None, tmp_path: Path) -> Shop:
+    """A project with two archives, not deployed yet."""
+    made = Shop(tmp_path / "shop")
+    made.write()
+    made.pack("minilm", b"minilm, first")
+    made.pack("clip", b"clip, first")
+    return made

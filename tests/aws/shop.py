@@ -57,10 +57,14 @@ ENVIRONMENT: Mapping[str, Json] = {
 
 
 def archive(content: bytes) -> bytes:
-    """A `model.tar.gz` with one weight file."""
+    """A `model.tar.gz` with one weight file, of one tensor."""
     buffer = io.BytesIO()
+    tensor = {"weight": {"dtype": "U8", "shape": [len(content)], "data_offsets": [0, len(content)]}}
+    head = json.dumps(tensor).encode()
+    weights = len(head).to_bytes(8, "little") + head + content
+    files = {"model.safetensors": weights, "code/inference.py": b"\n", "code/requirements.txt": b"\n"}
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for name, body in {"model.safetensors": content, "code/inference.py": b"", "code/requirements.txt": b""}.items():
+        for name, body in files.items():
             item = tarfile.TarInfo(name)
             item.size = len(body)
             tar.addfile(item, io.BytesIO(body))

@@ -212,7 +212,9 @@ def test_another_environment_of_the_same_project_is_left_alone(shop: Shop, tmp_p
     other = Shop(tmp_path / "other")
     other.config["project"] = "shop-aws"
     other.environment["hosting"] |= {"bucket": "other-models"}
-    other.environment["hosting"]["endpoints"] = {"other": {"package": "clip", "model": "build/clip.tar.gz", "mode": "serverless"}}
+    other.environment["hosting"]["endpoints"] = {
+        "other": {"package": "clip", "model": "build/clip.tar.gz", "mode": "serverless"}
+    }
     other.write()
     other.pack("clip", b"other")
     other.deployer().deploy()

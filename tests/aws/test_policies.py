@@ -8,14 +8,12 @@ from typing import Any
 
 import pytest
 
-from neuralshelf.deploy.calls import Aws
-from neuralshelf.deploy.deployer import Deployer
 from neuralshelf.deploy.desired import Desired
 from neuralshelf.deploy.preflight import preflight
 from neuralshelf.deployment import Deployment
-from tests.aws.account import ACCOUNT, REGION, client, everything
-from tests.aws.authorization import Refused, allows, check
-from tests.aws.shop import BUCKET, CONFIG, ENVIRONMENT, Shop
+from tests.aws.account import ACCOUNT, client, everything
+from tests.aws.authorization import Refused, check
+from tests.aws.shop import BUCKET, Shop
 from tests.aws.wiretap import Wiretap
 
 Json = Any

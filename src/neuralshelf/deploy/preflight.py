@@ -10,6 +10,8 @@ from neuralshelf.deploy.calls import Aws, Denied
 from neuralshelf.deploy.desired import Desired
 from neuralshelf.deploy.observed import observe_bucket
 from neuralshelf.errors import NeuralshelfError
+from neuralshelf.model_packages.archive import check
+from neuralshelf.model_packages.manifest import PackageError
 
 Json = Any
 State = Literal["ok", "warn", "fail"]
@@ -145,6 +147,11 @@ def _archives(aws: Aws, desired: Desired) -> Iterator[Check]:
     for name, hosted in desired.hosting.endpoints.items():
         for file in desired.archives(hosted).values():
             archive = Archive.read(file)
+            try:
+                check(file)
+            except PackageError as fault:
+                yield Check("archives", "fail", f"{name}: {fault.message}", fault.hint)
+                continue
             yield Check("archives", "ok", f"{name}: {file.name}, {archive.bytes} bytes, sha256 {archive.sha256}")
         for model in hosted.archives.values():
             if model.startswith("s3://"):

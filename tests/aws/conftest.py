@@ -1,6 +1,7 @@
 """AWS's control plane is moto's, in this process: an empty account a test."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,17 +14,24 @@ from tests.aws.shop import Shop
 from tests.aws.wiretap import Wiretap, tapped
 
 
-@pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+@contextmanager
+def account(folder: Path) -> Iterator[None]:
     """An empty account, with somebody logged in."""
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-        monkeypatch.setenv(name, str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setattr(calls, "service_client", lambda service, what, region: client(service))
-    with filled(), mock_aws():
+    with pytest.MonkeyPatch.context() as patch, filled(), mock_aws():
+        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION"):
+            patch.delenv(name, raising=False)
+        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+            patch.setenv(name, str(folder / "none"))
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "testing")
+        patch.setattr(calls, "service_client", lambda service, what, region: client(service))
+        yield
+
+
+@pytest.fixture
+def aws(tmp_path: Path) -> Iterator[None]:
+    """An empty account."""
+    with account(tmp_path):
         yield
 
 

@@ -142,7 +142,7 @@ def test_an_update_that_was_rolled_back_is_told(shop: Shop, tap: Wiretap) -> Non
         shop.deployer().deploy()
     assert config in {line.split()[1] for line in everything() if line.startswith("endpoint-config")}
     tap.after = lambda service, operation, parameters: None
-    assert [call.operation for call in shop.deployer().deploy()][0] == "UpdateEndpoint"
+    assert next(call.operation for call in shop.deployer().deploy()) == "UpdateEndpoint"
 
 
 def test_an_endpoint_that_is_changing_is_waited_for_and_a_wait_has_an_end(shop: Shop, tap: Wiretap) -> None:
@@ -212,9 +212,8 @@ def test_another_environment_of_the_same_project_is_left_alone(shop: Shop, tmp_p
     other = Shop(tmp_path / "other")
     other.config["project"] = "shop-aws"
     other.environment["hosting"] |= {"bucket": "other-models"}
-    other.environment["hosting"]["endpoints"] = {
-        "other": {"package": "clip", "model": "build/clip.tar.gz", "mode": "serverless"}
-    }
+    hosted = {"package": "clip", "model": "build/clip.tar.gz", "mode": "serverless"}
+    other.environment["hosting"]["endpoints"] = {"other": hosted}
     other.write()
     other.pack("clip", b"other")
     other.deployer().deploy()

@@ -12,18 +12,17 @@ ACCOUNT = "123456789012"
 
 
 @cache
-def client(service: str) -> Any:
-    """A client of that service; one a process, since making one takes a second."""
-    return boto3.client(service, region_name=REGION)  # type: ignore[call-overload]
+def client(service: str, url: str | None = None) -> Any:
+    """A client of that service, at `url`; one a process, since making one takes a second."""
+    return boto3.client(service, region_name=REGION, endpoint_url=url)  # type: ignore[call-overload]
 
 
-def everything() -> set[str]:
+def everything(url: str | None = None) -> set[str]:
     """All that stands in S3, IAM and SageMaker, a line each."""
-    return set(_s3()) | set(_iam()) | set(_sagemaker())
+    return {*_s3(client("s3", url)), *_iam(client("iam", url)), *_sagemaker(client("sagemaker", url))}
 
 
-def _s3() -> Iterator[str]:
-    s3 = client("s3")
+def _s3(s3: Any) -> Iterator[str]:
     for bucket in s3.list_buckets()["Buckets"]:
         yield f"bucket {bucket['Name']}"
         for item in s3.list_objects_v2(Bucket=bucket["Name"]).get("Contents", []):
@@ -32,8 +31,7 @@ def _s3() -> Iterator[str]:
             yield f"upload {bucket['Name']}/{upload['Key']}"
 
 
-def _iam() -> Iterator[str]:
-    iam = client("iam")
+def _iam(iam: Any) -> Iterator[str]:
     for role in iam.list_roles()["Roles"]:
         yield f"role {role['RoleName']} {sorted(role['AssumeRolePolicyDocument'])}"
         for name in iam.list_role_policies(RoleName=role["RoleName"])["PolicyNames"]:
@@ -42,8 +40,7 @@ def _iam() -> Iterator[str]:
         yield f"policy {policy['PolicyName']}"
 
 
-def _sagemaker() -> Iterator[str]:
-    sagemaker = client("sagemaker")
+def _sagemaker(sagemaker: Any) -> Iterator[str]:
     for model in sagemaker.list_models()["Models"]:
         yield f"model {model['ModelName']}"
     for config in sagemaker.list_endpoint_configs()["EndpointConfigs"]:

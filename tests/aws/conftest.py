@@ -15,15 +15,23 @@ from tests.aws.wiretap import Wiretap, tapped
 
 
 @contextmanager
-def account(folder: Path) -> Iterator[None]:
-    """An empty account, with somebody logged in."""
-    with pytest.MonkeyPatch.context() as patch, filled(), mock_aws():
+def somebody(folder: Path) -> Iterator[dict[str, str]]:
+    """Log somebody in, and nobody whom this machine knows; the variables that do it."""
+    files = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
+    keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    environ = dict.fromkeys(files, str(folder / "none")) | dict.fromkeys(keys, "testing")
+    with pytest.MonkeyPatch.context() as patch:
         for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION"):
             patch.delenv(name, raising=False)
-        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-            patch.setenv(name, str(folder / "none"))
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "testing")
+        for name, value in environ.items():
+            patch.setenv(name, value)
+        yield environ
+
+
+@contextmanager
+def account(folder: Path) -> Iterator[None]:
+    """An empty account, with somebody logged in."""
+    with somebody(folder), pytest.MonkeyPatch.context() as patch, filled(), mock_aws():
         patch.setattr(calls, "service_client", lambda service, what, region: client(service))
         yield
 

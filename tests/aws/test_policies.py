@@ -1,6 +1,7 @@
 """Every action in the rendered policies is needed: without any one of them a named test fails, or a table says why."""
 
 import copy
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,11 @@ from tests.aws.wiretap import tapped
 Json = Any
 
 DOCS = Path(__file__).parents[2] / "docs" / "deploy.md"
+OTHER = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
+"""Somebody's idea of who may take a role on."""
 ELSEWHERE = "s3://elsewhere/clip.tar.gz"
 
 
@@ -97,7 +103,9 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, str]]:
         found = preflight(deployer.aws, deployer.desired, "me")
         assert not [check.found for check in found.checks if "not looked at" in check.found]
         deployer.deploy()
-        by_hand("iam", "update_assume_role_policy", RoleName="shop-aws-opensearch-invoke", PolicyDocument="{}")
+        by_hand(
+            "iam", "update_assume_role_policy", RoleName="shop-aws-opensearch-invoke", PolicyDocument=json.dumps(OTHER)
+        )
         by_hand("s3", "create_multipart_upload", Bucket=BUCKET, Key="shop-aws/models/broken-off")
         shop.pack("minilm", b"second")
         shop.deployer().deploy()

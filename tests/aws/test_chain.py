@@ -1,7 +1,7 @@
 """The whole chain through the command line: from an empty account to hits and back to an empty account, twice.
 
-The control plane is moto's, as a server; the models are the project's own model server with its real encoders in the place
-of SageMaker Runtime; the cluster is a real OpenSearch. It calls the models with keys, since only Amazon OpenSearch
+The control plane is moto's, as a server; in the place of SageMaker Runtime there is the project's own model server with
+its real encoders; the cluster is a real OpenSearch. It calls the models with keys, since only Amazon OpenSearch
 Service takes on roles; tests/aws/test_role.py holds that its connectors would name the deployed one.
 """
 

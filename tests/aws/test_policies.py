@@ -103,9 +103,8 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, str]]:
         found = preflight(deployer.aws, deployer.desired, "me")
         assert not [check.found for check in found.checks if "not looked at" in check.found]
         deployer.deploy()
-        by_hand(
-            "iam", "update_assume_role_policy", RoleName="shop-aws-opensearch-invoke", PolicyDocument=json.dumps(OTHER)
-        )
+        role = {"RoleName": "shop-aws-opensearch-invoke", "PolicyDocument": json.dumps(OTHER)}
+        by_hand("iam", "update_assume_role_policy", **role)
         by_hand("s3", "create_multipart_upload", Bucket=BUCKET, Key="shop-aws/models/broken-off")
         shop.pack("minilm", b"second")
         shop.deployer().deploy()

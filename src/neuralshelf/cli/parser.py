@@ -6,7 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from neuralshelf import __version__
-from neuralshelf.cli import backfill, care, coverage, detect, letters, local, migrate, package, provision, searching
+from neuralshelf.cli import (
+    backfill,
+    care,
+    coverage,
+    deploy,
+    detect,
+    letters,
+    local,
+    migrate,
+    package,
+    provision,
+    searching,
+)
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -36,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     _migrate(verb)
     _care(verb)
     _searching(verb)
+    deploy.add(verb)
     return made
 
 

@@ -258,6 +258,39 @@ def evaluate(c: Context, data: str = "", json: bool = False, environment: str = 
 
 
 @task
+def preflight(c: Context, json: bool = False, environment: str = "aws") -> None:
+    """Whether AWS is ready for deploy: login, quotas, model access; changes nothing."""
+    run("preflight", *flags(json=json), environment=environment)
+
+
+@task
+def deploy(
+    c: Context,
+    policies: str = "",
+    timeout: str = "",
+    dry_run: bool = False,
+    json: bool = False,
+    environment: str = "aws",
+) -> None:
+    """Host the models of this environment on SageMaker (--policies DIR: only write the IAM policies)."""
+    words = [*options(policies=policies, timeout=timeout), *flags(dry_run=dry_run, json=json)]
+    run("deploy", *words, environment=environment)
+
+
+@task
+def undeploy(
+    c: Context,
+    yes: bool = False,
+    timeout: str = "",
+    dry_run: bool = False,
+    json: bool = False,
+    environment: str = "aws",
+) -> None:
+    """Delete everything that deploy has made."""
+    run("undeploy", *options(timeout=timeout), *flags(yes=yes, dry_run=dry_run, json=json), environment=environment)
+
+
+@task
 def test(c: Context, only: str = "", extended: bool = False) -> None:
     """All tests that this machine can run (--only PATH: some; --extended: three nodes, lost keys and a kill at every
     request, half an hour); what can't run here is skipped with the reason."""
@@ -287,5 +320,6 @@ namespace = Collection(
     *(demo, up, down, status),
     *(plan, apply, drift, destroy, unlock, migrate, verify, doctor, rotate, roles),
     *(ingest, embed, backfill, deadletters, coverage, repair, search, evaluate),
+    *(preflight, deploy, undeploy),
     *(test, bench, check),
 )

@@ -18,6 +18,7 @@ NAME = r"^[a-z][a-z0-9-]{0,40}$"
 """What a connector may be called in the configuration: a part of names that ML Commons has to take."""
 
 ENDPOINT = r"^[A-Za-z0-9](-*[A-Za-z0-9]){0,62}$"  # SageMaker's own rule for endpoint names
+TARGET = r"^[A-Za-z0-9][A-Za-z0-9_./-]{0,255}$"
 
 
 class ClientTuning(Frozen):
@@ -71,6 +72,7 @@ class SageMakerClip(_Connector):
     """A SageMaker endpoint that takes text, a picture, or both, in the shape of Titan Multimodal.
 
     Attributes:
+        target_model: archive behind a multi-model endpoint, such as `clip.tar.gz`.
         max_body: bytes of a request. A serverless endpoint takes 4 MB (Amazon SageMaker AI developer guide, "Invoke a
             serverless endpoint"): 4000000.
         max_tokens: of a text; the model cuts longer ones. CLIP's own number, begin and end mark included.
@@ -79,6 +81,7 @@ class SageMakerClip(_Connector):
 
     kind: Literal["sagemaker-clip"]
     endpoint: str = Field(pattern=ENDPOINT)
+    target_model: str | None = Field(default=None, pattern=TARGET)
     dimension: int = Field(ge=1, le=16_000)
     max_body: int = Field(default=SAGEMAKER_MAX_BODY, ge=1_000_000, le=BEDROCK_MAX_BODY)
     max_tokens: int = Field(default=77, ge=1)
@@ -89,11 +92,13 @@ class SageMakerText(_Connector):
     """A SageMaker endpoint that takes a list of texts and answers a list of vectors.
 
     Attributes:
+        target_model: archive behind a multi-model endpoint, such as `minilm.tar.gz`.
         max_tokens: of a text; the model cuts longer ones. The number of all-MiniLM-L6-v2, begin and end mark included.
     """
 
     kind: Literal["sagemaker-text"]
     endpoint: str = Field(pattern=ENDPOINT)
+    target_model: str | None = Field(default=None, pattern=TARGET)
     dimension: int = Field(ge=1, le=16_000)
     batch_size: int = Field(default=16, ge=1, le=256)
     max_tokens: int = Field(default=256, ge=1)

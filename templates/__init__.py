@@ -35,7 +35,7 @@ def render_text(template: str, /, **values: Any) -> str:
 
 
 def parse_stack(text: str) -> Any:
-    """A CloudFormation stack in YAML, the short tags of functions as CloudFormation means them: `!Ref A` is `{"Ref": "A"}`.
+    """A CloudFormation stack in YAML, with the short tags of functions written out: `!Ref A` is `{"Ref": "A"}`.
 
     Raises:
         yaml.YAMLError: it is no YAML, or has a key twice or an alias, which CloudFormation refuses.

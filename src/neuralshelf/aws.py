@@ -114,7 +114,10 @@ def secret_value(name: str, region: str | None) -> str:
     return str(text)
 
 
-def service_client(name: Literal["s3"], what: str, *, profile: str | None = None, region: str | None = None) -> Any:
+Service = Literal["s3", "sts", "iam", "sagemaker", "service-quotas", "bedrock"]
+
+
+def service_client(name: Service, what: str, *, profile: str | None = None, region: str | None = None) -> Any:
     """A client of that service for any number of threads, which repeats requests that may pass; nothing is sent yet.
 
     Raises:

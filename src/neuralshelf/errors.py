@@ -9,6 +9,7 @@
     ├── ProvisionError          1   the cluster refused an object, or holds one that doesn't fit
     │   ├── LockedError         4   somebody else is writing, or has taken the lock away
     │   └── StalePlanError      4   cluster or configuration changed since the plan was made
+    ├── DeployError             1   AWS refused a call, holds something that isn't ours, or an endpoint failed
     └── SearchError             1   a search was refused or failed
 
 A message names the thing (file, key, resource, document); `hint` says the next step. Both are one line, and neither
@@ -73,6 +74,10 @@ class StalePlanError(ProvisionError):
     """The cluster or the configuration changed since the plan was made; nothing was written."""
 
     exit_code = 4
+
+
+class DeployError(NeuralshelfError):
+    """AWS refused a call, holds something that isn't ours, or an endpoint failed."""
 
 
 class SearchError(NeuralshelfError):

@@ -76,14 +76,16 @@ class RuntimeConfig(Frozen):
     @model_validator(mode="after")
     def _complete(self) -> "RuntimeConfig":
         keys = (self.access_key, self.secret_key, self.session_token)
-        ways = (self.profile is not None, any(keys), self.role_arn is not None)
-        if sum(ways) > 1:
+        if (self.profile is not None) + any(keys) + (self.role_arn is not None) > 1:
             raise ValueError("give one of profile, access_key with secret_key, and role_arn")
         if any(keys) and not all(keys[:2]):
             raise ValueError("access_key and secret_key belong together")
-        if self.provider == "aws" and not any(ways):
-            raise ValueError("provider aws needs role_arn, profile, or access_key and secret_key")
         return self
+
+    @property
+    def has_credentials(self) -> bool:
+        """It says with what the models are called."""
+        return any((self.profile, self.access_key, self.role_arn))
 
 
 class VectorStore(Frozen):
@@ -102,6 +104,20 @@ class Environment(Frozen):
     runtime: RuntimeConfig = RuntimeConfig()
     store: VectorStore = VectorStore()
     hosting: Hosting | None = None
+
+    @model_validator(mode="after")
+    def _models_can_be_called(self) -> "Environment":
+        if self.runtime.provider == "aws" and not self.runtime.has_credentials and self.hosting is None:
+            raise ValueError(
+                "runtime: provider aws needs role_arn, profile, or access_key and secret_key; "
+                "or a section hosting, whose role deploy makes"
+            )
+        return self
+
+    @property
+    def uses_deployed_role(self) -> bool:
+        """OpenSearch calls the models by the role that `deploy` makes."""
+        return self.hosting is not None and self.runtime.provider == "aws" and not self.runtime.has_credentials
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from neuralshelf import __version__
-from neuralshelf.cli import backfill, care, cost, coverage, letters, local, migrate, provision, searching, stacks
+from neuralshelf.cli import (
+    backfill,
+    care,
+    cost,
+    coverage,
+    deploy,
+    letters,
+    local,
+    migrate,
+    provision,
+    searching,
+    stacks,
+)
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -36,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     _migrate(verb)
     _care(verb)
     _searching(verb)
+    deploy.add(verb)
     stacks.add(verb)
     cost.add(verb)
     return made

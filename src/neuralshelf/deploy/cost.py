@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from neuralshelf.connectors.spec import BedrockTitanMultimodal, ConnectorSpec
-from neuralshelf.deployment import Deployment
 from neuralshelf.deploy.prices import Prices, Source
+from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ConfigError
 from neuralshelf.hosting import EndpointHosting
 

@@ -1,4 +1,4 @@
-"""What the stacks hold, for who uses Terraform: the same policies as JSON, and names, endpoints and models as variables."""
+"""What the stacks hold, for who uses Terraform: the same policies as JSON, the rest as values of a variable."""
 
 import json
 from typing import Any

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from opensearchpy import OpenSearch
@@ -159,8 +159,13 @@ class Stack:
 
         Raises:
             ServerError: that is a server of this stack, which is not up.
+            DeployError: the role of `deploy` is needed, and nobody is logged in to AWS.
         """
         config = deployment.environment.runtime
+        if deployment.environment.uses_deployed_role:
+            from neuralshelf.deploy.login import invoke_role_arn
+
+            return replace(Runtime.from_config(config), role_arn=invoke_role_arn(deployment))
         if config.provider == "aws" or config.url is not None:
             return Runtime.from_config(config, profile)
         url = self.running().runtime_url

@@ -1,0 +1,99 @@
+"""The policies on AWS, rendered: who may take on which role, and the least that each needs."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from neuralshelf.connectors.policy import iam_policy
+from neuralshelf.connectors.spec import BedrockTitanMultimodal
+from neuralshelf.deploy.image import repository_arn
+from neuralshelf.deploy.names import Names
+from neuralshelf.deployment import Deployment
+from neuralshelf.errors import InputError
+from neuralshelf.hosting import Hosting
+from neuralshelf.templates import render
+
+Json = Any
+
+_DOMAIN = re.compile(r"^https://(?:search|vpc)-([a-z][a-z0-9-]{2,27})-[a-z0-9]{26}\.")
+
+
+def domain(deployment: Deployment) -> str:
+    """Name of the Amazon OpenSearch Service domain, as its own address says it; `*` where another address stands."""
+    found = _DOMAIN.match(deployment.environment.cluster.url or "")
+    return found[1] if found else "*"
+
+
+def foundation_models(deployment: Deployment, names: Names) -> list[str]:
+    """ARNs of the Bedrock models that connectors call."""
+    specs = [spec for spec in deployment.config.connectors.values() if isinstance(spec, BedrockTitanMultimodal)]
+    if not specs:
+        return []
+    (statement,) = iam_policy(specs, region=names.region, account=names.account)["Statement"]
+    return list(statement["Resource"])
+
+
+def policies(deployment: Deployment, hosting: Hosting, names: Names, images: list[str]) -> dict[str, Json]:
+    """Name of a policy -> its document.
+
+    `opensearch-invoke` and `endpoint-execution` are roles, so each has a `-trust`; `deployer` is for who runs deploy,
+    undeploy, preflight and batch; `ingest` for who writes and searches.
+
+    Args:
+        images: of the containers, which the endpoints pull.
+    """
+    account = {"partition": names.partition, "region": names.region, "account": names.account}
+    s3 = f"arn:{names.partition}:s3:::"
+    models = [model for endpoint in hosting.endpoints.values() for model in endpoint.archives.values()]
+    artefacts = sorted({s3 + model.removeprefix("s3://") for model in models if model.startswith("s3://")})
+    place = {"bucket": hosting.bucket, "prefix": names.prefix, "artefacts": artefacts}
+    invoke = deployment.environment.uses_deployed_role
+    ours = ([] if hosting.role_arn else [names.execution_role]) + ([names.invoke_role] if invoke else [])
+    specs = deployment.config.connectors.values()
+    return {
+        "opensearch-invoke-trust": render("iam/opensearch-invoke-trust.json.j2", **account, domain=domain(deployment)),
+        "opensearch-invoke": iam_policy(specs, region=names.region, account=names.account),
+        "endpoint-execution-trust": render("iam/endpoint-execution-trust.json.j2", **account),
+        "endpoint-execution": render(
+            "iam/endpoint-execution.json.j2",
+            **account,
+            **place,
+            repositories=sorted({arn for image in images if (arn := repository_arn(image, names.partition))}),
+        ),
+        "deployer": render(
+            "iam/deployer.json.j2",
+            **account,
+            **place,
+            stem=names.stem,
+            roles=[names.role_arn(role) for role in ours],
+            execution_role=execution_role(hosting, names),
+            invoke_role=names.role_arn(names.invoke_role) if invoke else None,
+            endpoints=list(hosting.endpoints),
+            foundation_models=foundation_models(deployment, names),
+        ),
+        "ingest": render("iam/ingest.json.j2", **account, **place, domain=domain(deployment)),
+    }
+
+
+def execution_role(hosting: Hosting, names: Names) -> str:
+    """ARN of the role of the containers."""
+    return hosting.role_arn or names.role_arn(names.execution_role)
+
+
+def write_policies(found: dict[str, Json], folder: Path) -> list[Path]:
+    """One file `NAME.json` a policy in `folder`, which is made if needed; a file that is there is replaced.
+
+    Raises:
+        InputError: the folder can't be written.
+    """
+    written = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, body in found.items():
+            file = folder / f"{name}.json"
+            file.write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
+            written.append(file)
+    except OSError as fault:
+        raise InputError(f"{folder} can't be written ({fault.strerror})", hint="choose another folder") from None
+    return written

@@ -15,7 +15,7 @@ MONTH_HOURS = 730
 GB = 1e9
 SMALLEST_VOLUME_GB = 10  # of a gp3 volume of a data node
 VECTOR_OVERHEAD = 44
-"""Bytes a float vector takes on disk besides 4 a dimension: 1,580 with 384 dimensions, 4,140 with 1,024 (tests/bench)."""
+"""Bytes of a float vector on disk besides 4 a dimension: 1,580 for 384, 4,140 for 1,024 (docs/ingestion.md)."""
 
 NOT_COUNTED = (
     "data transfer, VPC endpoints, CloudWatch logs, secrets, taxes",

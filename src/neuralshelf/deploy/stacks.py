@@ -100,7 +100,7 @@ class Stacks:
         return found
 
     def policies(self) -> dict[str, Json]:
-        """Name of a policy -> its document, with ACCOUNT, DOMAIN and INVOKE_ROLE in the place of what only AWS knows."""
+        """Name of a policy -> its document; ACCOUNT, DOMAIN and INVOKE_ROLE stand in it for what only AWS knows."""
         names, hosting = self.names, self.hosting
         models = {"partition": names.partition, "region": names.region, "account": ACCOUNT}
         domain = models | {"region": self.region, "domain": DOMAIN}

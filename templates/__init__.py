@@ -52,7 +52,7 @@ class _StackLoader(yaml.SafeLoader):
     }
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):  # type: ignore[no-untyped-call]
+        if self.check_event(yaml.AliasEvent):
             raise yaml.MarkedYAMLError(problem="an alias")
         return super().compose_node(parent, index)
 
@@ -65,6 +65,7 @@ class _StackLoader(yaml.SafeLoader):
         elif isinstance(node, yaml.SequenceNode):
             value = self.construct_sequence(node, deep=True)
         else:
+            assert isinstance(node, yaml.MappingNode)
             value = self.construct_mapping(node, deep=True)
         return {name if name in ("Ref", "Condition") else f"Fn::{name}": value}
 

@@ -12,7 +12,7 @@ from neuralshelf.provision.plan import Action, Change, Plan
 from neuralshelf.search import Hit
 
 if TYPE_CHECKING:
-    from neuralshelf.deploy.cost import Estimate
+    from neuralshelf.deploy.cost import Estimate, Line
     from neuralshelf.deploy.prices import Source
     from neuralshelf.ingestion.account import Report
     from neuralshelf.ingestion.coverage.coverage import Coverage
@@ -196,7 +196,7 @@ def cost_text(found: "Estimate", today: date) -> str:
     """Positions, totals, what they rest on, and what is not counted."""
     currency = found.prices.content.currency
     rows = [
-        (line.when, line.what, f"{line.quantity:,.4g} {line.per}", f"{line.price:.8f}".rstrip("0"), f"{line.cost:,.2f}")
+        (line.when, line.what, _quantity(line), f"{line.price:.8f}".rstrip("0"), f"{line.cost:,.2f}")
         for line in sorted(found.lines, key=lambda line: line.when == "month")
     ]
     align = ("left", "left", "right", "right", "right")
@@ -215,6 +215,11 @@ def cost_text(found: "Estimate", today: date) -> str:
         *(f"  {each}" for each in found.not_counted),
     ]
     return "\n".join(shown)
+
+
+def _quantity(line: "Line") -> str:
+    number = f"{line.quantity:,.0f}" if line.quantity >= 1000 else f"{line.quantity:.4g}"
+    return f"{number} × {line.per}" if line.per[0].isdigit() else f"{number} {line.per}"
 
 
 def _doubts(source: "Source", today: date) -> str:

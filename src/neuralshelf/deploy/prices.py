@@ -1,7 +1,7 @@
 """Prices of AWS as a file says them: a price a line, each with its source and the date of that."""
 
+import datetime
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Self
 
@@ -26,10 +26,10 @@ class Source(Frozen):
     """
 
     where: str = Field(min_length=1)
-    date: date
+    date: datetime.date
     confirmed: bool
 
-    def months(self, today: date) -> int:
+    def months(self, today: datetime.date) -> int:
         """Whole months from its date to `today`."""
         return (today.year - self.date.year) * 12 + today.month - self.date.month - (today.day < self.date.day)
 

@@ -191,6 +191,36 @@ def backfill(
     run("backfill", file, *vectors, *words, environment=environment)
 
 
+@task(positional=["name"])
+def package(
+    c: Context,
+    name: str,
+    weights: str = "",
+    out: str = "",
+    weights_lock: str = "",
+    dry_run: bool = False,
+    json: bool = False,
+    environment: str = "local",
+) -> None:
+    """Make a model.tar.gz (--out FILE) from a model package and its --weights DIR."""
+    words = options(weights=weights, out=out, weights_lock=weights_lock)
+    run("package", name, *words, *flags(dry_run=dry_run, json=json), environment=environment)
+
+
+@task
+def packages(
+    c: Context,
+    check: str = "",
+    weights: str = "",
+    write_lock: str = "",
+    json: bool = False,
+    environment: str = "local",
+) -> None:
+    """The model packages there are; --check FILE: whether an archive is safe; --weights DIR --write-lock FILE."""
+    words = options(check=check, weights=weights, write_lock=write_lock)
+    run("package", *words, *flags(json=json), environment=environment)
+
+
 @task(positional=["what"])
 def deadletters(
     c: Context,
@@ -346,7 +376,7 @@ def check(c: Context) -> None:
 namespace = Collection(
     *(demo, up, down, status),
     *(plan, apply, drift, destroy, unlock, migrate, verify, doctor, rotate, roles),
-    *(ingest, embed, backfill, deadletters, coverage, repair, search, evaluate),
+    *(ingest, embed, backfill, package, packages, deadletters, coverage, repair, search, evaluate),
     *(preflight, deploy, undeploy, stacks, cost),
     *(test, bench, check),
 )

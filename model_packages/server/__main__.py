@@ -13,20 +13,30 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from PIL import Image
+from starlette.types import ASGIApp
 
+from neuralshelf.model_packages.manifest import PackageError
 from neuralshelf.model_packages.server.app import create_app
 from neuralshelf.model_packages.server.endpoints import CLIP_ENDPOINT, Endpoint, standard_endpoints
+from neuralshelf.model_packages.server.handler import Handler, create_package_app, opened
 from neuralshelf.model_packages.server.limits import Limits
 from neuralshelf.model_packages.server.serving import Server, bound_socket
 from neuralshelf.model_packages.server.sigv4 import Credential
 
+_log = logging.getLogger(__name__)
+
 _KEYS_HINT = 'write {"ACCESS_KEY": "secret"} to it'
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_PACKAGE_LIMITS = replace(Limits(), max_batch=1, max_wait=0.1)
+"""TorchServe's own batchSize and maxBatchDelay in the container (`ts_environment.py` of its toolkit)."""
 
 _SWITCH_SECONDS = 0.0005
 """So long a thread that needs the interpreter waits for another one; Python's own is ten times that, a search has many
@@ -46,13 +56,12 @@ def main(arguments: Sequence[str] | None = None, load: Loader | None = None) -> 
     """
     parser = _parser()
     options = parser.parse_args(arguments)
+    if options.package and options.host not in _LOOPBACK:
+        parser.error("--package answers whoever asks: only on loopback")
+    if not options.package and (options.weights or not options.cache):
+        parser.error("--weights belongs to --package" if options.weights else "--cache DIR is needed")
     try:
-        limits = replace(
-            Limits(),
-            max_batch=options.max_batch,
-            max_queue=options.max_queue,
-            max_connections=options.max_connections,
-        )
+        limits = _limits(options)
     except ValueError as error:
         parser.error(str(error))
     _log_to_stderr(options.log_json, options.verbose)
@@ -63,15 +72,7 @@ def main(arguments: Sequence[str] | None = None, load: Loader | None = None) -> 
     if options.exit_with_parent:
         threading.Thread(target=_end_with_stdin, name="parent", daemon=True).start()
     try:
-        credentials = None if options.unsigned else read_credentials(options.credentials)
-        with bound_socket(options.host, options.port) as opened:
-            app = create_app(
-                _loaded(load or load_models, options.cache),
-                credentials=credentials,
-                region=options.region,
-                limits=limits,
-                container=CLIP_ENDPOINT if credentials is None else None,
-            )
+        with bound_socket(options.host, options.port) as opened, _application(options, limits, load) as app:
             Server(app, opened, limits, _announce).run_until_stopped()
     except StartError as error:
         return _fail(str(error))
@@ -82,6 +83,46 @@ def main(arguments: Sequence[str] | None = None, load: Loader | None = None) -> 
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+@contextmanager
+def _application(options: argparse.Namespace, limits: Limits, load: Loader | None) -> Iterator[ASGIApp]:
+    """Raises: StartError."""
+    if options.package:
+        with _package(options) as handler:
+            yield create_package_app(handler, limits)
+        return
+    credentials = None if options.unsigned else read_credentials(options.credentials)
+    yield create_app(
+        _loaded(load or load_models, options.cache),
+        credentials=credentials,
+        region=options.region,
+        limits=limits,
+        container=CLIP_ENDPOINT if credentials is None else None,
+    )
+
+
+@contextmanager
+def _package(options: argparse.Namespace) -> Iterator[Handler]:
+    """The package's model, loaded. An archive's files go away at the end, however we are ended."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        with opened(options.package, options.weights, options.cache) as (code, model_dir):
+            yield _handler(code, model_dir)
+    except PackageError as error:
+        raise StartError(str(error)) from None
+
+
+def _handler(code: Path, model_dir: Path) -> Handler:
+    try:
+        return Handler.load(code, model_dir)
+    except PackageError:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the package's own code: no traceback reaches the user
+        _log.info("%s: not loaded", code, exc_info=error)
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        step = "see the traceback with --verbose; weights are named with --weights DIR"
+        raise StartError(f"{code}: the model can't be loaded: {reason}; next: {step}") from None
 
 
 class StartError(Exception):
@@ -200,18 +241,29 @@ def _port(text: str) -> int:
     return number
 
 
+def _limits(options: argparse.Namespace) -> Limits:
+    """Raises: ValueError."""
+    chosen = {name: getattr(options, name) for name in ("max_batch", "max_queue", "max_connections")}
+    limits = _PACKAGE_LIMITS if options.package else Limits()
+    return replace(limits, **{name: number for name, number in chosen.items() if number is not None})
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m neuralshelf.model_packages.server", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=_port, default=0, help="port; 0 takes a free one (default: %(default)s)")
-    signing = parser.add_mutually_exclusive_group(required=True)
-    signing.add_argument("--credentials", type=Path, metavar="FILE", help='JSON {"ACCESS_KEY": "secret"}, mode 0600')
-    signing.add_argument("--unsigned", action="store_true", help="container mode: take unsigned requests")
-    parser.add_argument("--cache", type=Path, required=True, metavar="DIR", help="where built model parts are kept")
+    served = parser.add_mutually_exclusive_group(required=True)
+    served.add_argument("--credentials", type=Path, metavar="FILE", help='JSON {"ACCESS_KEY": "secret"}, mode 0600')
+    served.add_argument("--unsigned", action="store_true", help="container mode: take unsigned requests")
+    served.add_argument(
+        "--package", type=Path, metavar="DIR_OR_TARGZ", help="a model package as its SageMaker container, unsigned"
+    )
+    parser.add_argument("--weights", type=Path, metavar="DIR", help="of --package DIR (default: DIR itself)")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="where built or unpacked model parts are kept")
     parser.add_argument("--region", default="us-east-1", help="region of signatures (default: %(default)s)")
-    parser.add_argument("--max-batch", type=int, default=Limits.max_batch, help="samples a batch; 1 = no batching")
-    parser.add_argument("--max-queue", type=int, default=Limits.max_queue, help="samples that may wait")
-    parser.add_argument("--max-connections", type=int, default=Limits.max_connections, help="default: %(default)s")
+    parser.add_argument("--max-batch", type=int, help="a batch at most; 1 = no batching, as a package has by default")
+    parser.add_argument("--max-queue", type=int, help=f"samples or requests that may wait ({Limits.max_queue})")
+    parser.add_argument("--max-connections", type=int, help=f"open at once ({Limits.max_connections})")
     parser.add_argument("--exit-with-parent", action="store_true", help="end when stdin closes")
     parser.add_argument("--log-json", action="store_true", help="log as JSON lines")
     parser.add_argument("-v", "--verbose", action="store_true", help="log every refusal")

@@ -11,9 +11,7 @@ samples (pictures decoded in threads) → batch → vectors. A refusal on the wa
 """
 
 import asyncio
-import logging
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -23,26 +21,24 @@ import orjson
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from neuralshelf.background import give_way
 from neuralshelf.model_packages.server.batching import Batcher
-from neuralshelf.model_packages.server.bodies import Body, BodyMemory
+from neuralshelf.model_packages.server.bodies import Body
 from neuralshelf.model_packages.server.contracts import Work
 from neuralshelf.model_packages.server.counters import Counters
 from neuralshelf.model_packages.server.dialects import Bedrock, Container, Dialect, SageMaker
 from neuralshelf.model_packages.server.endpoints import Endpoint, Service
+from neuralshelf.model_packages.server.exchange import Exchange, require_plain, while_connected
 from neuralshelf.model_packages.server.limits import BEDROCK_MAX_BODY, SAGEMAKER_MAX_BODY, Limits
-from neuralshelf.model_packages.server.refusals import EncodingRefused, EndpointUnknown, MediaTypeRefused, Refusal
+from neuralshelf.model_packages.server.refusals import EndpointUnknown, MediaTypeRefused
 from neuralshelf.model_packages.server.sigv4 import Credential, SignedRequest, Verifier
 from neuralshelf.model_packages.server.turns import Turns
 
-_log = logging.getLogger(__name__)
-
 _MAX_BODY = {"sagemaker": SAGEMAKER_MAX_BODY, "bedrock": BEDROCK_MAX_BODY, "": SAGEMAKER_MAX_BODY}
-_CLIENT_CLOSED_REQUEST = 499
 _SMALL_BODY = 8192  # bodies up to here, texts mostly, don't queue behind pictures that are being decoded
 _PURPOSE = "x-amzn-sagemaker-custom-attributes"  # our connectors say "search" there
 
@@ -106,7 +102,7 @@ class Runtime:
         self._limits = limits
         self._clock = clock
         self._counters = Counters()
-        self._memory = BodyMemory(limits.max_buffered)
+        self._exchange = Exchange(limits, self._counters)
         encoders = {id(endpoint.encoder): endpoint.encoder for endpoint in endpoints.values()}
         self._turns = Turns()
         self._batchers = {
@@ -159,28 +155,10 @@ class Runtime:
         return Response(orjson.dumps(body), media_type="application/json")
 
     async def _handle(self, request: Request, dialect: Dialect, name: str) -> Response:
-        request_id = str(uuid.uuid4())
-        self._counters.add(requests=1)
-        body = Body(request, self._memory, self._limits)
-        refusal: Refusal | None = None
-        try:
+        async def invoke(body: Body, request_id: str) -> Response:
             return await self._invoke(request, dialect, name, body, request_id)
-        except ClientDisconnect:
-            return Response(status_code=_CLIENT_CLOSED_REQUEST)
-        except Refusal as caught:
-            refusal = caught
-        except Exception as error:  # noqa: BLE001 - the outermost edge: a client gets an answer, never a traceback
-            _log.error("request_id=%s internal failure: %s", request_id, type(error).__name__)
-        finally:
-            body.release()
-        said = dialect.say(refusal)
-        self._counters.error(said.code)
-        _log.info("request_id=%s status=%d code=%s", request_id, said.status, said.code)
-        await body.discard()
-        response = said.response(request_id)
-        if not body.complete:
-            response.headers["connection"] = "close"
-        return response
+
+        return await self._exchange.answer(request, dialect, invoke)
 
     async def _invoke(self, request: Request, dialect: Dialect, name: str, body: Body, request_id: str) -> Response:
         signed = SignedRequest(
@@ -196,17 +174,8 @@ class Runtime:
         endpoint = self._endpoint(name, dialect)
         _check_media(request)
         search = request.headers.get(_PURPOSE) == "search"
-        answering = asyncio.ensure_future(self._answer(endpoint, content, body, search=search))
-        leaving = asyncio.ensure_future(body.gone())
-        try:
-            await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            leaving.cancel()
-            if not answering.done():
-                answering.cancel()
-        if not answering.done():
-            raise ClientDisconnect
-        work, answer, seconds = answering.result()
+        answering = self._answer(endpoint, content, body, search=search)
+        work, answer, seconds = await while_connected(body, answering)
         return Response(answer, 200, _answer_headers(dialect, request_id, work, seconds), "application/json")
 
     async def _answer(
@@ -238,8 +207,7 @@ class Runtime:
 
 
 def _check_media(request: Request) -> None:
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise EncodingRefused("Compressed request bodies are not taken; send the JSON as it is")
+    require_plain(request)
     media = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if media not in ("application/json", "application/octet-stream"):
         raise MediaTypeRefused("Content type must be application/json")

@@ -48,16 +48,11 @@ def preflight(words: argparse.Namespace) -> int:
 
 
 def deploy(words: argparse.Namespace) -> int:
-    from neuralshelf.deploy.policies import write_policies
     from neuralshelf.errors import DeployError
 
-    aws, desired, who = _login(words)
     if words.policies:
-        files = write_policies(desired.policies, words.policies)
-        print(
-            json.dumps({"format_version": 1, "files": [str(file) for file in files]}) if words.json else _lines(files)
-        )
-        return 0
+        return _write_policies(words)
+    aws, desired, who = _login(words)
     found = _preflight(aws, desired, who)
     print(_checks_text(found), file=sys.stderr)
     if not found.ok and not words.dry_run:
@@ -89,6 +84,20 @@ def undeploy(words: argparse.Namespace) -> int:
         _print_json(calls, left=left)
     else:
         print(_lines([_calls_text(calls, words.dry_run), *(f"left: {line}" for line in left)]))
+    return 0
+
+
+def _write_policies(words: argparse.Namespace) -> int:
+    from neuralshelf.deploy.desired import Desired
+    from neuralshelf.deploy.login import account_of
+    from neuralshelf.deploy.policies import write_policies
+    from neuralshelf.deployment import Deployment
+
+    config = words.config.resolve()
+    deployment = Deployment.load(config, words.environment)
+    desired = Desired.of(deployment, account_of(deployment), config.parent)
+    files = [str(file) for file in write_policies(desired.policies, words.policies)]
+    print(json.dumps({"format_version": 1, "files": files}) if words.json else _lines(files))
     return 0
 
 

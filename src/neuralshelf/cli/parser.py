@@ -15,6 +15,7 @@ from neuralshelf.cli import (
     letters,
     local,
     migrate,
+    package,
     provision,
     searching,
     stacks,
@@ -130,6 +131,7 @@ def _searching(verb: Verb) -> None:
     made.add_argument("--full-speed", action="store_true", help="don't slow down when searches get slower meanwhile")
     made.add_argument("--json", action="store_true")
     backfill.add(verb)
+    package.add(verb)
     coverage.add(verb)
     letters.add(verb("deadletters", letters.listed, "what could not be indexed, and why"))
     made = verb("search", searching.search, "search by text, by picture, or by both")

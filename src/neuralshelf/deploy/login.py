@@ -21,6 +21,15 @@ def identity(aws: Aws, deployment: Deployment) -> tuple[str, str]:
     return found["Account"], found["Arn"]
 
 
+def account_of(deployment: Deployment) -> str:
+    """Twelve digits: as `hosting.account` says, else of who is logged in.
+
+    Raises:
+        ConfigError, DeployError: as `invoke_role_arn`.
+    """
+    return hosting_of(deployment).account or identity(Aws(deployment.environment.runtime.region), deployment)[0]
+
+
 def invoke_role_arn(deployment: Deployment) -> str:
     """ARN of the role that OpenSearch takes on: the one of `deploy`, found without being copied anywhere.
 
@@ -30,8 +39,5 @@ def invoke_role_arn(deployment: Deployment) -> str:
         ConfigError: the environment has no section `hosting`.
         DeployError: nobody is logged in.
     """
-    account = hosting_of(deployment).account
-    if account is None:
-        account, _ = identity(Aws(deployment.environment.runtime.region), deployment)
-    names = Names.of(deployment, account)
+    names = Names.of(deployment, account_of(deployment))
     return names.role_arn(names.invoke_role)

@@ -17,7 +17,7 @@ class Names:
     """Names of one deployment, in one account and region.
 
     Attributes:
-        prefix: `PROJECT-ENVIRONMENT`, the folder of its objects in the bucket.
+        prefix: `PROJECT-ENVIRONMENT`.
         partition: `aws` or `aws-us-gov`.
     """
 
@@ -37,6 +37,11 @@ class Names:
     def partition(self) -> str:
         """First part of ARNs after `arn`."""
         return "aws-us-gov" if self.region.startswith("us-gov-") else "aws"
+
+    @property
+    def places(self) -> tuple[str, str]:
+        """Beginnings of the keys that are ours in the bucket: of archives, and of batch transforms."""
+        return f"{self.prefix}/", f"batch/{self.prefix}/"
 
     @property
     def stem(self) -> str:

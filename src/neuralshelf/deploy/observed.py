@@ -13,6 +13,8 @@ Json = Any
 POLICY = "neuralshelf"
 """Name of the one policy inside of each role of ours."""
 
+FEW = 5  # keys of others, for a message
+
 MOVING = {"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"}
 """States of an endpoint that pass; nothing can be done to it meanwhile."""
 
@@ -134,15 +136,17 @@ def observe_bucket(aws: Aws, names: Names, bucket: str) -> Bucket | None:
         raise type(fault)(f"bucket {bucket} is of another account, or closed to this login", hint=hint) from None
     tags = aws.ask("s3", "GetBucketTagging", Bucket=bucket) or {"TagSet": []}
     ours = names.owns(from_tag_list(tags["TagSet"]))
-    place = f"{names.prefix}/"
-    listed = aws.pages("s3", "ListObjectsV2", "Contents", Bucket=bucket, Prefix=place)
-    uploads = aws.pages("s3", "ListMultipartUploads", "Uploads", Bucket=bucket, Prefix=place)
+    listed: list[Json] = []
+    uploads: list[Json] = []
+    for place in names.places:
+        listed += aws.pages("s3", "ListObjectsV2", "Contents", Bucket=bucket, Prefix=place)
+        uploads += aws.pages("s3", "ListMultipartUploads", "Uploads", Bucket=bucket, Prefix=place)
     return Bucket(
         ours,
         settings=_settings(aws, bucket) if ours else {},
         objects=frozenset(item["Key"] for item in listed),
         uploads=tuple((item["Key"], item["UploadId"]) for item in uploads),
-        foreign=_foreign(aws, bucket, place) if ours else (),
+        foreign=_foreign(aws, bucket, names.places) if ours else (),
     )
 
 
@@ -156,13 +160,21 @@ def _settings(aws: Aws, bucket: str) -> dict[str, bool]:
     }
 
 
-def _foreign(aws: Aws, bucket: str, place: str) -> tuple[str, ...]:
-    """A few keys before and after ours, without reading through ours."""
-    words = {"Bucket": bucket, "MaxKeys": 5}
-    before = aws.ask("s3", "ListObjectsV2", **words) or {}
-    after = aws.ask("s3", "ListObjectsV2", StartAfter=f"{place}\U0010ffff", **words) or {}
-    found = [item["Key"] for answer in (before, after) for item in answer.get("Contents", [])]
-    return tuple(dict.fromkeys(key for key in found if not key.startswith(place)))
+def _foreign(aws: Aws, bucket: str, places: tuple[str, ...]) -> tuple[str, ...]:
+    """A few keys of others, without reading through ours: where ours begin, listing goes on behind them."""
+    found: list[str] = []
+    after: str | None = ""
+    while after is not None and len(found) < FEW:
+        answer = aws.ask("s3", "ListObjectsV2", Bucket=bucket, MaxKeys=FEW, StartAfter=after) or {}
+        after = None
+        for item in answer.get("Contents", []):
+            ours = next((place for place in places if item["Key"].startswith(place)), None)
+            if ours is not None:
+                after = f"{ours}\U0010ffff"
+                break
+            found.append(item["Key"])
+            after = item["Key"]
+    return tuple(found)
 
 
 def _state(found: Json) -> EndpointState:

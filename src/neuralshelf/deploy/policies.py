@@ -8,7 +8,7 @@ from typing import Any
 from neuralshelf.connectors.policy import iam_policy
 from neuralshelf.connectors.spec import BedrockTitanMultimodal
 from neuralshelf.deploy.image import repository_arn
-from neuralshelf.deploy.names import Names
+from neuralshelf.deploy.names import STEM, Names
 from neuralshelf.deployment import Deployment
 from neuralshelf.errors import InputError
 from neuralshelf.hosting import Hosting
@@ -47,7 +47,7 @@ def policies(deployment: Deployment, hosting: Hosting, names: Names, images: lis
     s3 = f"arn:{names.partition}:s3:::"
     models = [model for endpoint in hosting.endpoints.values() for model in endpoint.archives.values()]
     artefacts = sorted({s3 + model.removeprefix("s3://") for model in models if model.startswith("s3://")})
-    place = {"bucket": hosting.bucket, "prefix": names.prefix, "artefacts": artefacts}
+    place = {"bucket": hosting.bucket, "places": list(names.places), "artefacts": artefacts}
     invoke = deployment.environment.uses_deployed_role
     ours = ([] if hosting.role_arn else [names.execution_role]) + ([names.invoke_role] if invoke else [])
     specs = deployment.config.connectors.values()
@@ -66,6 +66,7 @@ def policies(deployment: Deployment, hosting: Hosting, names: Names, images: lis
             **account,
             **place,
             stem=names.stem,
+            job=names.prefix[:STEM],
             roles=[names.role_arn(role) for role in ours],
             execution_role=execution_role(hosting, names),
             invoke_role=names.role_arn(names.invoke_role) if invoke else None,

@@ -10,6 +10,8 @@ from neuralshelf.deploy.calls import Aws, Denied
 from neuralshelf.deploy.desired import Desired
 from neuralshelf.deploy.observed import observe_bucket
 from neuralshelf.errors import NeuralshelfError
+from neuralshelf.model_packages.archive import check
+from neuralshelf.model_packages.manifest import PackageError
 
 Json = Any
 State = Literal["ok", "warn", "fail"]
@@ -66,7 +68,7 @@ def preflight(aws: Aws, desired: Desired, who: str) -> Preflight:
         who: ARN of the login, as `identity` gives it.
     """
     looks: dict[str, Callable[[], Iterator[Check]]] = {
-        "region": lambda: _region(aws, desired),
+        "region": lambda: _region(desired),
         "service-linked role": lambda: _linked_role(aws, desired),
         "connectors": lambda: _connectors(desired),
         "archives": lambda: _archives(aws, desired),
@@ -86,18 +88,15 @@ def preflight(aws: Aws, desired: Desired, who: str) -> Preflight:
     return Preflight(tuple(checks))
 
 
-def _region(aws: Aws, desired: Desired) -> Iterator[Check]:
+def _region(desired: Desired) -> Iterator[Check]:
     import boto3
 
     session, region = boto3.Session(), desired.names.region
-    services = ["sagemaker", "sagemaker-runtime"] + (["bedrock-runtime"] if _titans(desired) else [])
-    for service in services:
-        known = session.get_available_regions(service, partition_name=desired.names.partition)
-        if region not in known:
-            remedy = "correct runtime.region; a newer boto3 may know more regions: pip install --upgrade boto3"
-            yield Check("region", "warn", f"{service} is not known to be in {region}", remedy)
-            return
-    yield Check("region", "ok", f"{region} has {', '.join(services)}")
+    if region in session.get_available_regions("sagemaker", partition_name=desired.names.partition):
+        yield Check("region", "ok", f"{region} has SageMaker")
+    else:
+        remedy = "correct runtime.region; a newer boto3 may know more regions: pip install --upgrade boto3"
+        yield Check("region", "warn", f"SageMaker is not known to be in {region}", remedy)
 
 
 def _linked_role(aws: Aws, desired: Desired) -> Iterator[Check]:
@@ -148,6 +147,11 @@ def _archives(aws: Aws, desired: Desired) -> Iterator[Check]:
     for name, hosted in desired.hosting.endpoints.items():
         for file in desired.archives(hosted).values():
             archive = Archive.read(file)
+            try:
+                check(file)
+            except PackageError as fault:
+                yield Check("archives", "fail", f"{name}: {fault.message}", fault.hint)
+                continue
             yield Check("archives", "ok", f"{name}: {file.name}, {archive.bytes} bytes, sha256 {archive.sha256}")
         for model in hosted.archives.values():
             if model.startswith("s3://"):

@@ -104,7 +104,7 @@ class Stacks:
         names, hosting = self.names, self.hosting
         models = {"partition": names.partition, "region": names.region, "account": ACCOUNT}
         domain = models | {"region": self.region, "domain": DOMAIN}
-        bucket = {"bucket": hosting.bucket if hosting else None, "prefix": names.prefix}
+        bucket = {"bucket": hosting.bucket if hosting else None, "places": list(names.places)}
         specs = self.deployment.config.connectors.values()
         found = {
             "opensearch-invoke-trust": render("iam/opensearch-invoke-trust.json.j2", **domain),
@@ -165,6 +165,7 @@ class Stacks:
         return render_text(
             f"cloudformation/{file}.yaml.j2",
             prefix=self.names.prefix,
+            places=self.names.places,
             domain={"name": self.domain_name, "version": ENGINE} | vars(size),
             methods=METHODS,
             tags=tag_list(self.names.tags()),

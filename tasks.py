@@ -337,6 +337,33 @@ def undeploy(
 
 
 @task
+def stacks(c: Context, out: str = "", terraform: str = "", json: bool = False, environment: str = "aws") -> None:
+    """CloudFormation stacks of a deployment (--out DIR), or the same for Terraform (--terraform DIR)."""
+    run("stacks", *options(out=out, terraform=terraform), *flags(json=json), environment=environment)
+
+
+@task
+def cost(
+    c: Context,
+    products: str = "",
+    pictures: str = "",
+    searches_per_month: str = "",
+    searches_per_second: str = "",
+    updates_per_month: str = "",
+    hours: str = "",
+    region: str = "",
+    prices: str = "",
+    json: bool = False,
+    environment: str = "aws",
+) -> None:
+    """What a deployment will cost on AWS, before anything of it is there."""
+    words = options(products=products, pictures=pictures, hours=hours, region=region, prices=prices)
+    words += options(searches_per_month=searches_per_month, searches_per_second=searches_per_second)
+    words += options(updates_per_month=updates_per_month)
+    run("cost", *words, *flags(json=json), environment=environment)
+
+
+@task
 def test(c: Context, only: str = "", extended: bool = False) -> None:
     """All tests that this machine can run (--only PATH: some; --extended: three nodes, lost keys and a kill at every
     request, half an hour); what can't run here is skipped with the reason."""
@@ -366,6 +393,6 @@ namespace = Collection(
     *(demo, up, down, status),
     *(plan, apply, drift, destroy, unlock, migrate, verify, doctor, rotate, roles),
     *(ingest, embed, backfill, package, packages, deadletters, coverage, repair, search, detect, evaluate),
-    *(preflight, deploy, undeploy),
+    *(preflight, deploy, undeploy, stacks, cost),
     *(test, bench, check),
 )

@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
+from neuralshelf.deploy.prices import OLD_MONTHS
 from neuralshelf.provision.plan import Action, Change, Plan
 from neuralshelf.search import Hit
 
 if TYPE_CHECKING:
+    from neuralshelf.deploy.cost import Estimate, Line
+    from neuralshelf.deploy.prices import Source
     from neuralshelf.ingestion.account import Report
     from neuralshelf.ingestion.coverage.coverage import Coverage
     from neuralshelf.ingestion.coverage.repair import Repaired
@@ -197,3 +200,40 @@ def diagnosis_text(found: "Diagnosis") -> str:
     if found.unchecked:
         looked += f"; could not look at: {', '.join(found.unchecked)}"
     return "\n".join([*(lines or ["no fault found"]), looked])
+
+
+def cost_text(found: "Estimate", today: date) -> str:
+    """Positions, totals, what they rest on, and what is not counted."""
+    currency = found.prices.content.currency
+    rows = [
+        (line.when, line.what, _quantity(line), f"{line.price:.8f}".rstrip("0"), f"{line.cost:,.2f}")
+        for line in sorted(found.lines, key=lambda line: line.when == "month")
+    ]
+    align = ("left", "left", "right", "right", "right")
+    shown = [
+        tabulate(rows, ("", "for", "quantity", "price", currency), disable_numparse=True, colalign=align),
+        f"once {found.total('once'):,.2f} {currency}; a month {found.total('month'):,.2f} {currency}, "
+        f"{found.hourly:,.3f} for each of its {found.usage.hours:g} hours",
+        "",
+        f"assumed ({found.usage.documents:,} documents; change one with --assume NAME=N):",
+        tabulate([(name, f"{each.value:,.10g} {each.unit}", each.why) for name, each in found.assumptions.items()]),
+        "",
+        f"prices of {found.prices.region} ({found.prices.file.name}):",
+        *(f"  {source.date}  {source.where}{_doubts(source, today)}" for source in found.sources.values()),
+        "",
+        "not counted:",
+        *(f"  {each}" for each in found.not_counted),
+    ]
+    return "\n".join(shown)
+
+
+def _quantity(line: "Line") -> str:
+    number = f"{line.quantity:,.0f}" if line.quantity >= 1000 else f"{line.quantity:.4g}"
+    return f"{number} × {line.per}" if line.per[0].isdigit() else f"{number} {line.per}"
+
+
+def _doubts(source: "Source", today: date) -> str:
+    doubts = [] if source.confirmed else ["not confirmed"]
+    if source.months(today) > OLD_MONTHS:
+        doubts.append(f"{source.months(today)} months old")
+    return f" ({', '.join(doubts)})" if doubts else ""

@@ -12,12 +12,14 @@ from neuralshelf.cli import (
     coverage,
     deploy,
     detect,
+    cost,
     letters,
     local,
     migrate,
     package,
     provision,
     searching,
+    stacks,
 )
 
 Run = Callable[[argparse.Namespace], int]
@@ -49,6 +51,8 @@ def parser() -> argparse.ArgumentParser:
     _care(verb)
     _searching(verb)
     deploy.add(verb)
+    stacks.add(verb)
+    cost.add(verb)
     return made
 
 

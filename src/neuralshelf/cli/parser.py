@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from neuralshelf import __version__
-from neuralshelf.cli import backfill, care, coverage, letters, local, migrate, provision, searching
+from neuralshelf.cli import backfill, care, cluster, coverage, example, letters, local, migrate, provision, searching
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -46,6 +46,7 @@ def _local(verb: Verb) -> None:
     made = verb("demo", local.demo, "start everything, ingest the sample catalogue, show hits, stay up till Ctrl-C")
     made.add_argument("--once", action="store_true", help="stop after the hits")
     made.add_argument("--catalogue", type=Path, default=None, metavar="FILE")
+    example.add(verb)
     verb("up", local.up, "start engine, model server and search page, and provision")
     made = verb("down", local.down, "stop what up started; data is kept")
     made.add_argument("--purge", action="store_true", help="delete the data as well")
@@ -116,6 +117,7 @@ def _searching(verb: Verb) -> None:
     made.add_argument("--json", action="store_true")
     backfill.add(verb)
     coverage.add(verb)
+    cluster.add(verb)
     letters.add(verb("deadletters", letters.listed, "what could not be indexed, and why"))
     made = verb("search", searching.search, "search by text, by picture, or by both")
     made.add_argument("text", nargs="?")

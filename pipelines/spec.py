@@ -29,8 +29,8 @@ class VectorSpec(Frozen):
         connector: name of the connector whose model makes it.
         text: text fields, joined in this order.
         image: name of the field in which a document brings its picture as base64. The bytes are not kept.
-        space: cosinesimil gives the score (1 + cosine) / 2, l2 gives 1 / (1 + distance²). Of vectors of length 1, as all
-            our models give, both rank alike.
+        space: cosinesimil gives the score (1 + cosine) / 2, l2 gives 1 / (1 + distance²). Of vectors of length 1, as
+            all our models give, both rank alike.
     """
 
     connector: str

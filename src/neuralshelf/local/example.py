@@ -10,6 +10,7 @@ from neuralshelf.deployment import Deployment
 from neuralshelf.ingestion.account import Report
 from neuralshelf.local.demo import standing
 from neuralshelf.local.example_parts import Asking, Told, numbered, question, rows_of, second_views, self_match
+from neuralshelf.local.example_scene import scene
 from neuralshelf.local.example_spec import Example, Views
 from neuralshelf.local.loading import Options, ingest_catalogue
 from neuralshelf.local.provisioning import apply_deployment
@@ -70,6 +71,8 @@ def _parts(
         yield second_views(asking, spec.views, asked, example.path(spec.views.file).parent)
     if spec.clusters is not None:
         yield numbered(stack, deployment, spec.clusters)
+    if spec.scene is not None:
+        yield scene(asking, spec.scene, rows, pictures, stack.folders.state / "example", stack.folders.cache)
 
 
 def _views(

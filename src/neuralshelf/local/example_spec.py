@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -26,7 +26,7 @@ class Question(Frozen):
     text: str | None = None
     image: str | None = None
     size: int = Field(default=5, ge=1, le=100)
-    expect: dict[str, tuple[str, ...]] = Field(default={}, strict=False)
+    expect: dict[str, Annotated[tuple[str, ...], Field(strict=False)]] = Field(default={})
     first: str | None = None
 
     @model_validator(mode="after")

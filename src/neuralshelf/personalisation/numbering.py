@@ -300,5 +300,5 @@ def _require_field(index: IndexSpec, name: str) -> None:
     if index.fields.get(name) not in ("keyword", "integer"):
         raise ConfigError(
             f"the index has no keyword or integer field {name!r} for the number of the cluster",
-            hint=f"add {name}: keyword to index.fields, raise index.version and migrate; or choose one with --field",
+            hint=f"add {name}: keyword to index.fields, then neuralshelf apply; or choose one with --field",
         )

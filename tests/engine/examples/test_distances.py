@@ -44,31 +44,35 @@ def space(request: pytest.FixtureRequest, client: OpenSearch) -> Iterator[SpaceT
     client.indices.delete(index=made.name)
 
 
-def test_scores_are_those_distances_and_the_nearest_comes_first(client: OpenSearch, space: SpaceType) -> None:
-    body = {"size": 4, "query": {"knn": {"vector": {"vector": ASKED, "k": 4}}}}
-    hits = client.search(index=NAME, body=body)["hits"]["hits"]
-    scores = {hit["_id"]: hit["_score"] for hit in hits}
-    assert set(scores) == set(TABLE)
+def told(space: SpaceType, numbers: list[int], distance: float) -> float:
+    """The score that k-NN gives for a row of the table."""
     if space == "l2":
-        assert list(scores) == ["a", "b", "c", "d"]
-        for identity, (_, distance) in TABLE.items():
-            square = 1 / scores[identity] - 1  # the score has 24 bits, so that the square is known to five digits
-            assert square == pytest.approx(distance**2, rel=1e-5)
-            assert math.sqrt(round(square)) == distance
-    else:
-        for identity, (numbers, _) in TABLE.items():
-            cosine = sum(a * b for a, b in zip(numbers, ASKED, strict=True)) / math.hypot(*numbers) / math.hypot(*ASKED)
-            assert 2 * scores[identity] - 1 == pytest.approx(cosine, abs=1e-6)
+        return 1 / (1 + distance**2)
+    cosine = sum(a * b for a, b in zip(numbers, ASKED, strict=True)) / math.hypot(*numbers) / math.hypot(*ASKED)
+    return (1 + cosine) / 2
 
 
-def test_the_same_distances_come_out_of_an_exact_search(client: OpenSearch, space: SpaceType) -> None:
-    if space != "l2":
-        pytest.skip("exact distances are compared once")
+@pytest.mark.parametrize("exact", [False, True], ids=["approximate", "exact"])
+def test_scores_are_those_of_the_space_and_give_the_distances_back(
+    client: OpenSearch, space: SpaceType, exact: bool
+) -> None:
     script = {
         "source": "knn_score",
         "lang": "knn",
-        "params": {"field": "vector", "query_value": ASKED, "space_type": "l2"},
+        "params": {"field": "vector", "query_value": ASKED, "space_type": space},
     }
-    body = {"size": 4, "query": {"script_score": {"query": {"match_all": {}}, "script": script}}}
-    hits = client.search(index=NAME, body=body)["hits"]["hits"]
-    assert [math.sqrt(round(1 / hit["_score"] - 1)) for hit in hits] == [distance for _, distance in TABLE.values()]
+    query: Any = {"knn": {"vector": {"vector": ASKED, "k": 4}}}
+    if exact:
+        query = {"script_score": {"query": {"match_all": {}}, "script": script}}
+    hits = client.search(index=NAME, body={"size": 4, "query": query})["hits"]["hits"]
+    scores = {hit["_id"]: hit["_score"] for hit in hits}
+    # an exact search by cosine gives 1 + cosine, an approximate one half of that
+    scale = 2 if exact and space == "cosinesimil" else 1
+    expected = {identity: scale * told(space, *row) for identity, row in TABLE.items()}
+    assert scores == {identity: pytest.approx(score, rel=1e-6) for identity, score in expected.items()}
+    assert list(scores) == sorted(expected, key=lambda identity: -expected[identity])
+    if space == "l2":
+        # the score has 24 bits, enough to tell which whole number is squared
+        assert {i: math.sqrt(round(1 / score - 1)) for i, score in scores.items()} == {
+            i: d for i, (_, d) in TABLE.items()
+        }

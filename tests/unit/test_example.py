@@ -56,8 +56,8 @@ def test_every_endpoint_that_a_connector_names_is_hosted_on_aws(name: str) -> No
 
 def test_names_of_index_template_and_project_are_each_example_s_own() -> None:
     found = [Deployment.load(EXAMPLES / name / "neuralshelf.yaml", "local").config for name in names(EXAMPLES)]
-    for of in (lambda c: c.project, lambda c: c.index.name, lambda c: c.search.template):
-        assert len({of(config) for config in found}) == len(found)
+    called = [(config.project, config.index.name, config.search.template) for config in found]
+    assert all(len(set(names_of_a_kind)) == len(found) for names_of_a_kind in zip(*called, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_without_a_detector_the_whole_picture_is_searched_and_it_says_what_to_in
     def missing(name: str) -> Any:
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
-    monkeypatch.setattr(example_scene.importlib, "import_module", missing)
+    monkeypatch.setattr("neuralshelf.local.example_scene.importlib.import_module", missing)
     spec = Scene(products=("teapot-00",), prompt="teapot", find=("teapot-00",))
     told = example_scene.scene(Canned(TEAPOT), spec, ROWS, ROOT / "samples", tmp_path, tmp_path)
     assert told.data["whole"] == ["teapot-00"]

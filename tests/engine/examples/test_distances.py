@@ -66,9 +66,7 @@ def test_scores_are_those_of_the_space_and_give_the_distances_back(
         query = {"script_score": {"query": {"match_all": {}}, "script": script}}
     hits = client.search(index=NAME, body={"size": 4, "query": query})["hits"]["hits"]
     scores = {hit["_id"]: hit["_score"] for hit in hits}
-    # an exact search by cosine gives 1 + cosine, an approximate one half of that
-    scale = 2 if exact and space == "cosinesimil" else 1
-    expected = {identity: scale * told(space, *row) for identity, row in TABLE.items()}
+    expected = {identity: told(space, *row) for identity, row in TABLE.items()}
     assert scores == {identity: pytest.approx(score, rel=1e-6) for identity, score in expected.items()}
     assert list(scores) == sorted(expected, key=lambda identity: -expected[identity])
     if space == "l2":

@@ -35,6 +35,12 @@ def demo(c: Context, once: bool = False, environment: str = "local") -> None:
     run("demo", *flags(once=once), environment=environment)
 
 
+@task(positional=["name"])
+def example(c: Context, name: str = "", once: bool = False, json: bool = False, environment: str = "local") -> None:
+    """Run one of the systems in examples/, as demo does; lists them without a name."""
+    run("example", *([name] if name else []), *flags(once=once, json=json), environment=environment)
+
+
 @task
 def up(c: Context, environment: str = "local") -> None:
     """Start engine, model server and search page, and provision."""
@@ -272,6 +278,24 @@ def repair(
     run("repair", *words, *flags(dry_run=dry_run, json=json), environment=environment)
 
 
+@task
+def cluster(
+    c: Context,
+    k: str = "",
+    seed: str = "",
+    vector: str = "",
+    field: str = "",
+    assign: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+    config: str = "",
+    environment: str = "local",
+) -> None:
+    """Number the products by clusters of a vector (--k: how many, else measured; --config: of an example)."""
+    words = options(k=k, seed=seed, vector=vector, field=field, config=config)
+    run("cluster", *words, *flags(assign=assign, dry_run=dry_run, json=json), environment=environment)
+
+
 @task(positional=["text"])
 def search(
     c: Context, text: str, image: str = "", size: int = 10, json: bool = False, environment: str = "local"
@@ -390,9 +414,9 @@ def check(c: Context) -> None:
 
 
 namespace = Collection(
-    *(demo, up, down, status),
+    *(demo, example, up, down, status),
     *(plan, apply, drift, destroy, unlock, migrate, verify, doctor, rotate, roles),
-    *(ingest, embed, backfill, package, packages, deadletters, coverage, repair, search, detect, evaluate),
+    *(ingest, embed, backfill, package, packages, deadletters, coverage, repair, search, detect, evaluate, cluster),
     *(preflight, deploy, undeploy, stacks, cost),
     *(test, bench, check),
 )

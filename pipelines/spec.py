@@ -13,10 +13,13 @@ from neuralshelf.pipelines.stamps import picture_field, stamp_field
 FieldType = Literal["text", "keyword", "float", "integer", "boolean"]
 """OpenSearch field types a document field may have."""
 
+SpaceType = Literal["cosinesimil", "l2"]
+"""How two vectors are compared, in k-NN's words: by the angle between them, or by Euclidean distance."""
+
 KEYWORD_LEG = "keyword"
 MAX_LEGS = 5  # OpenSearch's own limit of sub-queries in a hybrid query
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
-TEMPLATE_PARAMETERS = frozenset({"text", "image", "from", "size", "weights", "vectors"})
+TEMPLATE_PARAMETERS = frozenset({"text", "image", "from", "size", "weights", "vectors", "collapse"})
 
 
 class VectorSpec(Frozen):
@@ -26,11 +29,14 @@ class VectorSpec(Frozen):
         connector: name of the connector whose model makes it.
         text: text fields, joined in this order.
         image: name of the field in which a document brings its picture as base64. The bytes are not kept.
+        space: cosinesimil gives the score (1 + cosine) / 2, l2 gives 1 / (1 + distance²). Of vectors of length 1, as
+            all our models give, both rank alike.
     """
 
     connector: str
     text: tuple[str, ...] = Field(default=(), strict=False)
     image: str | None = Field(default=None, pattern=NAME.pattern)
+    space: SpaceType = "cosinesimil"
 
     @model_validator(mode="after")
     def _of_something(self) -> Self:
@@ -42,6 +48,10 @@ class VectorSpec(Frozen):
     def joint(self) -> bool:
         """Text and picture make one vector together."""
         return bool(self.text) and self.image is not None
+
+    def cosine(self, score: float) -> float:
+        """The cosine of two vectors of length 1 that a search by this vector alone gives `score`."""
+        return 2 * score - 1 if self.space == "cosinesimil" else 1 - (1 / score - 1) / 2
 
     def stamps(self, name: str) -> tuple[str, ...]:
         """Fields that say what this vector, called `name`, was made from (`pipelines.stamps`)."""
@@ -57,7 +67,7 @@ class IndexSpec(Frozen):
         fields: field -> OpenSearch type. The mapping is closed: a document with another field is refused.
         vectors: vector field -> what it is made of.
         product: keyword field that holds the product's id in each of its documents. With it, a product may have several
-            pictures, each in a document of its own.
+            pictures, each in a document of its own; the stored templates list it once with `collapse`.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,60}$")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from neuralshelf.ingestion.coverage.repair import Repaired
     from neuralshelf.ingestion.letters.letter import Letter
     from neuralshelf.model_packages.grounding_dino.contract import Detection
+    from neuralshelf.personalisation.numbering import Clustered
     from neuralshelf.provision.doctor import Diagnosis
     from neuralshelf.provision.verify import Verification
 
@@ -50,6 +51,11 @@ def objects_table(objects: "Sequence[Detection]") -> str:
         for number, one in enumerate(objects, start=1)
     ]
     return tabulate(rows, headers=("#", "score", "phrase", "box (cx,cy,w,h)"), disable_numparse=True)
+
+
+def examples_table(found: Mapping[str, str]) -> str:
+    """Name and purpose of each example."""
+    return tabulate(list(found.items()), tablefmt="plain") if found else "no examples here; they are in the repository"
 
 
 def status_table(found: Mapping[str, Any]) -> str:
@@ -134,6 +140,25 @@ def changes_text(changes: Sequence[Change]) -> str:
         note = f"  ({change.note})" if change.note else ""
         lines.append(f"{SIGNS[change.action]} {change.address}{note}")
         lines += [f"    {difference}" for difference in change.differences]
+    return "\n".join(lines)
+
+
+def clusters_text(found: "Clustered", *, dry_run: bool = False) -> str:
+    """What numbers of clusters were compared, each cluster with its most typical products, and what was written."""
+    lines = []
+    if found.measured:
+        rows = [(quality.k, quality.silhouette, quality.stability) for quality in found.measured]
+        lines += [tabulate(rows, headers=("k", "silhouette", "stability"), floatfmt=".3f"), ""]
+    groups = [(group.number, group.documents, _shown("; ".join(group.typical), 140)) for group in found.groups]
+    lines.append(tabulate(groups, headers=("cluster", "documents", "typical")))
+    lines.append(
+        f"{found.index}: {found.documents} documents in {len(found.groups)} of {found.k} clusters of {found.vector}"
+    )
+    if found.without:
+        lines.append(f"{found.without} documents have no {found.vector} and get no number")
+    lines.append(
+        f"{found.written} numbers {'would be ' * dry_run}written" + (f", {found.gone} gone" if found.gone else "")
+    )
     return "\n".join(lines)
 
 

@@ -12,7 +12,7 @@ from neuralshelf.pipelines import pipeline_resources
 from neuralshelf.settings import VectorStore
 
 FOLDER = Path(__file__).parent / "pipelines"
-STORES = {"shop": VectorStore(), "joint": VectorStore(engine="faiss", shards=3, replicas=1)}
+STORES = {"shop": VectorStore(), "joint": VectorStore(engine="faiss", shards=3, replicas=1), "views": VectorStore()}
 
 
 def rendered(shop: str) -> dict[str, str]:

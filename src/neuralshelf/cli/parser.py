@@ -9,10 +9,12 @@ from neuralshelf import __version__
 from neuralshelf.cli import (
     backfill,
     care,
+    cluster,
+    cost,
     coverage,
     deploy,
     detect,
-    cost,
+    example,
     letters,
     local,
     migrate,
@@ -63,6 +65,7 @@ def _local(verb: Verb) -> None:
     made = verb("demo", local.demo, "start everything, ingest the sample catalogue, show hits, stay up till Ctrl-C")
     made.add_argument("--once", action="store_true", help="stop after the hits")
     made.add_argument("--catalogue", type=Path, default=None, metavar="FILE")
+    example.add(verb)
     verb("up", local.up, "start engine, model server and search page, and provision")
     made = verb("down", local.down, "stop what up started; data is kept")
     made.add_argument("--purge", action="store_true", help="delete the data as well")
@@ -134,6 +137,7 @@ def _searching(verb: Verb) -> None:
     backfill.add(verb)
     package.add(verb)
     coverage.add(verb)
+    cluster.add(verb)
     letters.add(verb("deadletters", letters.listed, "what could not be indexed, and why"))
     made = verb("search", searching.search, "search by text, by picture, or by both")
     made.add_argument("text", nargs="?")

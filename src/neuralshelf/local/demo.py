@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from neuralshelf.client import connect
@@ -14,6 +16,7 @@ from neuralshelf.errors import InputError, ServerError
 from neuralshelf.local.loading import Options, ingest_catalogue
 from neuralshelf.local.provisioning import apply_deployment
 from neuralshelf.local.stack import Stack
+from neuralshelf.local.state import Running
 from neuralshelf.search import search
 from neuralshelf.tables import hits_table
 
@@ -21,17 +24,13 @@ TEXTS = ("wine glass", "a red teapot", "something to sit on in the garden")
 
 
 def demo(stack: Stack, deployment: Deployment, catalogue: Path, *, once: bool) -> int:
-    """Run the demonstration; stays up until Ctrl-C unless `once`.
-
-    Everything ends with this process, also when it is killed; a stack that was up before stays up.
-    """
+    """Run the demonstration; the stack is as `standing` says."""
     if not catalogue.is_file():
         raise InputError(
             f"the sample catalogue {catalogue} is not here",
             hint="run the demo in a clone of the repository, or ingest a catalogue of your own",
         )
-    running, supervisor = stack.start(watch=True)
-    try:
+    with standing(stack, once=once) as running:
         apply_deployment(stack, deployment)
         report = ingest_catalogue(stack, deployment, catalogue, Options())
         print(f"\n{report.indexed} products indexed with their vectors, {report.dead_letters} dead letters\n")
@@ -48,14 +47,24 @@ def demo(stack: Stack, deployment: Deployment, catalogue: Path, *, once: bool) -
             print(f"{title}\n{hits_table(hits)}\n")
         print(f"search page:  {running.page_url}")
         print(f"plain search: {curl(running.engine_url, index, template)}", flush=True)
-        if once:
-            return 0
-        print("\nstays up till Ctrl-C", file=sys.stderr)
-        _wait(supervisor)
+    return 0
+
+
+@contextmanager
+def standing(stack: Stack, *, once: bool) -> Iterator[Running]:
+    """The stack, up; at the end it stays up until Ctrl-C unless `once`.
+
+    What was started ends with this process, also when it is killed; a stack that was up before stays up.
+    """
+    running, supervisor = stack.start(watch=True)
+    try:
+        yield running
+        if not once:
+            print("\nstays up till Ctrl-C", file=sys.stderr)
+            _wait(supervisor)
     finally:
         if supervisor is not None:
             _end(supervisor)
-    return 0
 
 
 def curl(engine_url: str, index: str, template: str) -> str:

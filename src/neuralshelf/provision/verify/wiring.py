@@ -14,7 +14,6 @@ from neuralshelf.resource import Kind
 
 APPLY = "neuralshelf apply"
 MIGRATE = "raise index.version and run neuralshelf migrate"
-_SPACE = "cosinesimil"
 _INLINE = re.compile(r'"neural_field_default_id"\s*:\s*(\{[^{}]*\})')
 
 
@@ -63,6 +62,7 @@ def _vector_field(subject: Subject, field: str) -> Check:
     model = subject.model(field, "ingest")
     found = mapping.get("dimension")
     kept = subject.spaces.get(field)
+    wanted = subject.index.vectors[field].space
     space = mapping.get("space_type") or mapping.get("method", {}).get("space_type", "l2")
     fault = None
     if mapping.get("type") != "knn_vector":
@@ -71,8 +71,8 @@ def _vector_field(subject: Subject, field: str) -> Check:
         fault = f"takes vectors of {found}, its models give {model.spec.dimension}"
     elif kept is not None and kept.dimension != found:
         fault = f"takes vectors of {found}, the index was made for a model of {kept.dimension}"
-    elif space != _SPACE:
-        fault = f"compares by {space} instead of {_SPACE}"
+    elif space != wanted:
+        fault = f"compares by {space} instead of {wanted}"
     if fault:
         return Check("vector-field", of, False, fault, MIGRATE)
     return Check("vector-field", of, True, f"{found} numbers, {space}")

@@ -1,0 +1,1 @@
+"""What people like, as clusters of products that look or read alike."""

@@ -191,6 +191,23 @@ def backfill(
     run("backfill", file, *vectors, *words, environment=environment)
 
 
+@task(positional=["file"])
+def batch(
+    c: Context,
+    file: str,
+    pictures: str = "",
+    from_s3: str = "",
+    connector: str = "",
+    dry_run: bool = False,
+    keep: bool = False,
+    json: bool = False,
+    environment: str = "aws",
+) -> None:
+    """Embed a catalogue by SageMaker batch transform, and index it."""
+    words = options(pictures=pictures, **{"from-s3": from_s3}, connector=connector)
+    run("batch", file, *words, *flags(dry_run=dry_run, keep=keep, json=json), environment=environment)
+
+
 @task(positional=["what"])
 def deadletters(
     c: Context,
@@ -286,6 +303,6 @@ def check(c: Context) -> None:
 namespace = Collection(
     *(demo, up, down, status),
     *(plan, apply, drift, destroy, unlock, migrate, verify, doctor, rotate, roles),
-    *(ingest, embed, backfill, deadletters, coverage, repair, search, evaluate),
+    *(ingest, embed, backfill, batch, deadletters, coverage, repair, search, evaluate),
     *(test, bench, check),
 )

@@ -28,9 +28,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from neuralshelf.background import give_way
+from neuralshelf.model_packages.encoder import Encoder
 from neuralshelf.model_packages.server.batching import Batcher
 from neuralshelf.model_packages.server.bodies import Body, BodyMemory
-from neuralshelf.model_packages.server.contracts import Work
+from neuralshelf.model_packages.server.contracts import Multimodal, Work
 from neuralshelf.model_packages.server.counters import Counters
 from neuralshelf.model_packages.server.dialects import Bedrock, Container, Dialect, SageMaker
 from neuralshelf.model_packages.server.endpoints import Endpoint, Service
@@ -40,6 +41,11 @@ from neuralshelf.model_packages.server.sigv4 import Credential, SignedRequest, V
 from neuralshelf.model_packages.server.turns import Turns
 
 _log = logging.getLogger(__name__)
+
+PICTURE = "application/x-image"
+"""Content type of a picture as it is, without JSON around it: SageMaker's own image models call it so."""
+
+Read = Callable[[bytes, Encoder], Work]
 
 _MAX_BODY = {"sagemaker": SAGEMAKER_MAX_BODY, "bedrock": BEDROCK_MAX_BODY, "": SAGEMAKER_MAX_BODY}
 _CLIENT_CLOSED_REQUEST = 499
@@ -194,9 +200,9 @@ class Runtime:
         if claim is not None:
             Verifier.verify(claim, signed, digest)
         endpoint = self._endpoint(name, dialect)
-        _check_media(request)
+        read = _reader(request, dialect, endpoint)
         search = request.headers.get(_PURPOSE) == "search"
-        answering = asyncio.ensure_future(self._answer(endpoint, content, body, search=search))
+        answering = asyncio.ensure_future(self._answer(endpoint, read, content, body, search=search))
         leaving = asyncio.ensure_future(body.gone())
         try:
             await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
@@ -210,13 +216,13 @@ class Runtime:
         return Response(answer, 200, _answer_headers(dialect, request_id, work, seconds), "application/json")
 
     async def _answer(
-        self, endpoint: Endpoint, content: bytes, body: Body, *, search: bool
+        self, endpoint: Endpoint, read: Read, content: bytes, body: Body, *, search: bool
     ) -> tuple[Work, bytes, float]:
         start = time.monotonic()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._limits.deadline
         threads = self._readers if search or len(content) <= _SMALL_BODY else self._decoders
-        work = await loop.run_in_executor(threads, endpoint.contract.read, content, endpoint.encoder)
+        work = await loop.run_in_executor(threads, read, content, endpoint.encoder)
         body.release()
         self._counters.add(
             images=sum(sample.image is not None for sample in work.samples),
@@ -237,12 +243,17 @@ class Runtime:
         return endpoint
 
 
-def _check_media(request: Request) -> None:
+def _reader(request: Request, dialect: Dialect, endpoint: Endpoint) -> Read:
+    """What understands a body of that content type."""
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise EncodingRefused("Compressed request bodies are not taken; send the JSON as it is")
     media = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    contract = endpoint.contract
+    if media == PICTURE and isinstance(contract, Multimodal) and dialect.service != Service.BEDROCK:
+        return contract.read_picture
     if media not in ("application/json", "application/octet-stream"):
         raise MediaTypeRefused("Content type must be application/json")
+    return contract.read
 
 
 def _answer_headers(dialect: Dialect, request_id: str, work: Work, seconds: float) -> dict[str, str]:

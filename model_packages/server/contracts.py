@@ -91,6 +91,18 @@ class Multimodal:
         image = None if encoded is None else self._picture(encoded)
         return Work((Sample(text=text, image=image),), dimension, tokens)
 
+    def read_picture(self, body: bytes, encoder: Encoder) -> Work:
+        """A body that is the picture itself, as a batch transform of pictures in S3 sends it.
+
+        Raises:
+            InputRefused: it is none, or one that is not taken.
+        """
+        try:
+            image = decode(body, self.pictures)
+        except PictureError as error:
+            raise InputRefused(f"400 Bad Request: {error.code}: {error.message}") from None
+        return Work((Sample(image=image),), self.default_dimension or encoder.default_dimension, 0)
+
     def _dimension(self, config: object, encoder: Encoder) -> int:
         default = self.default_dimension or encoder.default_dimension
         if config is None:

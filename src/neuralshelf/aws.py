@@ -114,7 +114,9 @@ def secret_value(name: str, region: str | None) -> str:
     return str(text)
 
 
-def service_client(name: Literal["s3"], what: str, *, profile: str | None = None, region: str | None = None) -> Any:
+def service_client(
+    name: Literal["s3", "sagemaker"], what: str, *, profile: str | None = None, region: str | None = None
+) -> Any:
     """A client of that service for any number of threads, which repeats requests that may pass; nothing is sent yet.
 
     Raises:

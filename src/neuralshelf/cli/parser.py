@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from neuralshelf import __version__
-from neuralshelf.cli import backfill, care, coverage, letters, local, migrate, provision, searching
+from neuralshelf.cli import backfill, batch, care, coverage, letters, local, migrate, provision, searching
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -115,6 +115,7 @@ def _searching(verb: Verb) -> None:
     made.add_argument("--full-speed", action="store_true", help="don't slow down when searches get slower meanwhile")
     made.add_argument("--json", action="store_true")
     backfill.add(verb)
+    batch.add(verb)
     coverage.add(verb)
     letters.add(verb("deadletters", letters.listed, "what could not be indexed, and why"))
     made = verb("search", searching.search, "search by text, by picture, or by both")

@@ -8,7 +8,7 @@ import pytest
 from neuralshelf.deploy.batch_folder import S3Folder
 from neuralshelf.deploy.batch_job import TransformJobs
 from neuralshelf.local import batch
-from tests.aws_batch.conftest import BUCKET, BatchShop, MakeBatchShop
+from tests.aws_batch.conftest import BatchShop, MakeBatchShop
 from tests.engine.ingestion.test_backfill import cosine
 from tests.engine.ingestion.test_ingest import letters, stored
 

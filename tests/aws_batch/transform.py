@@ -1,8 +1,8 @@
-"""Batch transform as SageMaker documents it, for the jobs that moto has on record: moto keeps books, nothing runs there.
+"""Batch transform as SageMaker documents it, for the jobs in moto's books: moto itself runs nothing.
 
 Each input object is cut into records, each record is filtered and sent to the model's container over HTTP, answers are
-joined and assembled, and an object's output is written only when all of its records succeeded (CreateTransformJob; Amazon
-SageMaker AI developer guide, "Associate Prediction Results with Input Records").
+joined and assembled, and an object's output is written only when all of its records succeeded (CreateTransformJob;
+Amazon SageMaker AI developer guide, "Associate Prediction Results with Input Records").
 """
 
 import http.client
@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import boto3
@@ -70,7 +71,7 @@ class TransformService:
         """Work on whatever is created meanwhile."""
         over = threading.Event()
         original = sagemaker_models.FakeTransformJob
-        sagemaker_models.FakeTransformJob = _NewJob  # type: ignore[misc]
+        sagemaker_models.FakeTransformJob = _NewJob  # type: ignore[assignment,misc]
         thread = threading.Thread(target=self._work, args=(over,), daemon=True)
         thread.start()
         try:
@@ -103,7 +104,7 @@ class TransformService:
                 if output is not None:
                     self._write(job, f"{self.folder(prefix)}{name}.out", output)
         job.failure_reason = "ClientError: See job logs for more information" if failed else ""
-        job.transform_end_time = max(begun, sagemaker_models.utcnow())
+        job.transform_end_time = begun + timedelta(seconds=2)
         job.transform_job_status = "Failed" if failed else "Completed"
 
     def _input(self, source: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:

@@ -48,9 +48,7 @@ def batch(words: argparse.Namespace) -> int:
 
     if not 1 <= words.instances <= 100:
         raise ConfigError(f"--instances {words.instances} is not from 1 to 100", hint="neuralshelf batch --help")
-    options = Options(
-        pictures=words.pictures, format=words.format, dry_run=words.dry_run, full_speed=words.full_speed
-    )
+    options = Options(pictures=words.pictures, format=words.format, dry_run=words.dry_run, full_speed=words.full_speed)
     chosen = BatchOptions(
         only=words.only,
         from_s3=words.from_s3,
@@ -79,6 +77,9 @@ def _text(done: "Batched") -> str:
         for job in done.jobs
     ]
     filled = done.filled
-    lines.append(f"{filled.vectors} vectors, {filled.faulty} faulty lines, {filled.unknown} ids that are not in the file")
-    lines.append(f"documents with all vectors: {filled.complete}, with some: {filled.partly}, with none: {filled.without}")
-    return "\n".join([*lines, ingest_text(filled.report)])
+    lines += [
+        f"{filled.vectors} vectors, {filled.faulty} faulty lines, {filled.unknown} ids that are not in the catalogue",
+        f"documents with all vectors: {filled.complete}, with some: {filled.partly}, with none: {filled.without}",
+        ingest_text(filled.report),
+    ]
+    return "\n".join(lines)

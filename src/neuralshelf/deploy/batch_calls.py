@@ -5,7 +5,13 @@ from contextlib import contextmanager
 
 from neuralshelf.errors import ConfigError, ServerError, one_line
 
-_LOGIN = ("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "InvalidAccessKeyId", "SignatureDoesNotMatch")
+_LOGIN = (
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+)
 _FORBIDDEN = ("AccessDenied", "AccessDeniedException", "403")
 
 

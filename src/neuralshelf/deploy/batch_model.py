@@ -25,7 +25,9 @@ def deployed_model(sagemaker: Any, endpoint: str) -> str:
             if not absent(fault):
                 raise
             hint = "neuralshelf deploy, or correct endpoint of the connector"
-            raise ConfigError(f"endpoint {endpoint} does not exist in {sagemaker.meta.region_name}", hint=hint) from None
+            raise ConfigError(
+                f"endpoint {endpoint} does not exist in {sagemaker.meta.region_name}", hint=hint
+            ) from None
         variants = sagemaker.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
         models = sorted({variant["ModelName"] for variant in variants})
         if len(models) != 1:

@@ -1,4 +1,4 @@
-"""What `batch` does: requests → S3 → transform jobs → answers → index → S3 cleared. Killed anywhere, the next run goes on.
+"""What `batch` does: requests → S3 → transform jobs → answers → index → S3 cleared. Killed anywhere, a run goes on.
 
 Nothing is noted down to go on by. Requests that are made again are the same, so their digest finds the job, what is
 uploaded, and what is downloaded.
@@ -111,9 +111,7 @@ class _Step:
         return self.part.collect(self.folder / OUTPUT / job.name, self.folder, self.into / job.name)
 
 
-def batch_catalogue(
-    stack: Stack, deployment: Deployment, path: Path, options: Options, batch: BatchOptions
-) -> Batched:
+def batch_catalogue(stack: Stack, deployment: Deployment, path: Path, options: Options, batch: BatchOptions) -> Batched:
     """Embed a catalogue with transform jobs of the models behind its endpoints, and index it.
 
     Raises:
@@ -221,7 +219,7 @@ def _ended(step: _Step, job: Job) -> Ran:
     if 2 * len(missing) > files:
         raise ServerError(
             f"transform job {job.name} {why}; {files - len(missing)} of {files} files were answered",
-            hint=f"see its log in CloudWatch (/aws/sagemaker/TransformJobs, streams {job.name}/…); run again, it begins anew",
+            hint=f"see streams {job.name}/… of /aws/sagemaker/TransformJobs in CloudWatch; run it again: it begins anew",
         )
     if missing:
         say(f"transform job {job.name} {why}; what {len(missing)} of {files} files hold is embedded online")

@@ -3,12 +3,12 @@
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from tqdm import tqdm
 
@@ -235,5 +235,5 @@ def _digest(of: object) -> str:
     return hashlib.sha256(json.dumps(of, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _bytes(name: str, total: int) -> "tqdm[None]":
+def _bytes(name: str, total: int) -> "tqdm[NoReturn]":
     return tqdm(total=total, desc=name, unit="B", unit_scale=True, file=sys.stderr, disable=quiet())

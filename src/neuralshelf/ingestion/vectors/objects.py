@@ -1,6 +1,6 @@
 """Vectors of whole pictures: a transform job answers a picture in a file called after its key, so the key joins them.
 
-    shoes/7.jpg → shoes/7.jpg.out → {"id": "sneaker-7", "vector": "image_vector", "SageMakerOutput": {"embedding": […]}}
+shoes/7.jpg → shoes/7.jpg.out → {"id": "sneaker-7", "vector": "image_vector", "SageMakerOutput": {"embedding": […]}}
 """
 
 import json

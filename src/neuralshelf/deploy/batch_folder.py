@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,7 @@ class S3Folder:
             with asking(f"{self.address}/{stored.name}"):
                 answer = self._s3.get_object(Bucket=self._bucket, Key=f"{self.prefix}/{stored.name}")
             try:
-                with answer["Body"] as body:
+                with closing(answer["Body"]) as body:  # as a context it is urllib3's, which checks no length
                     data: bytes = body.read()
             except BotoCoreError as error:
                 fault = error
@@ -151,7 +152,7 @@ class S3Folder:
                 Bucket=self._bucket, Key=f"{self.prefix}/{stored.name}", IfMatch=stored.etag, **span
             )
             try:
-                with answer["Body"] as body:
+                with closing(answer["Body"]) as body:
                     for piece in body.iter_chunks(_PIECE):
                         file.write(piece)
                         got += len(piece)

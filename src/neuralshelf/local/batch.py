@@ -219,7 +219,7 @@ def _ended(step: _Step, job: Job) -> Ran:
     if 2 * len(missing) > files:
         raise ServerError(
             f"transform job {job.name} {why}; {files - len(missing)} of {files} files were answered",
-            hint=f"see streams {job.name}/… of /aws/sagemaker/TransformJobs in CloudWatch; run it again: it begins anew",
+            hint=f"see streams {job.name}/… of /aws/sagemaker/TransformJobs in CloudWatch; run again: it begins anew",
         )
     if missing:
         say(f"transform job {job.name} {why}; what {len(missing)} of {files} files hold is embedded online")

@@ -37,6 +37,9 @@ def add(verb: Callable[[str, Run, str], argparse.ArgumentParser]) -> None:
     made.add_argument("--instances", type=int, default=1, metavar="N", help="of each job (default: 1)")
     made.add_argument("--wait", type=float, default=1440, metavar="MINUTES", help="the most to wait (default: a day)")
     made.add_argument("--keep", action="store_true", help="leave requests and answers in S3 and on this machine")
+    made.add_argument(
+        "--through-opensearch", action="store_true", help="let the cluster start the jobs (connectors with batch: true)"
+    )
     made.add_argument("--dry-run", action="store_true", help="write the requests, show the calls, start nothing")
     made.add_argument("--full-speed", action="store_true", help="don't slow down when searches get slower meanwhile")
     made.add_argument("--json", action="store_true")
@@ -56,6 +59,7 @@ def batch(words: argparse.Namespace) -> int:
         instances=words.instances,
         minutes=words.wait,
         keep=words.keep,
+        through_opensearch=words.through_opensearch,
     )
     done = batch_catalogue(*context(words), words.file, options, chosen)
     for example in done.requests.examples:

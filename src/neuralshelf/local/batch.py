@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from neuralshelf.aws import service_client
 from neuralshelf.connectors.spec import BedrockTitanMultimodal
+from neuralshelf.deploy.batch_cluster import start_by_cluster
 from neuralshelf.deploy.batch_folder import S3Folder
 from neuralshelf.deploy.batch_job import Job, Task, TransformJobs, how_to_go_on, task_name
 from neuralshelf.deploy.batch_model import deployed_model
@@ -26,7 +27,7 @@ from neuralshelf.errors import ConfigError, InputError, LockedError, ServerError
 from neuralshelf.ingestion.admission import picture_limits
 from neuralshelf.ingestion.vectors.objects import owners, picture_fields
 from neuralshelf.ingestion.vectors.transform import Tally
-from neuralshelf.local.backfill import Backfilled, Vectors, backfill_catalogue, request_catalogue
+from neuralshelf.local.backfill import Backfilled, Vectors, backfill_catalogue, models_of, request_catalogue
 from neuralshelf.local.batch_parts import MANIFEST, OUTPUT, Part, PictureSet, Requests, quiet
 from neuralshelf.local.loading import Options, open_catalogue
 from neuralshelf.local.provisioning import say
@@ -45,6 +46,7 @@ class BatchOptions:
         from_s3: folder in S3 with the pictures that rows name: they are embedded as they lie there.
         minutes: the most to wait for the jobs.
         keep: leave requests and answers in S3 and on this machine.
+        through_opensearch: the cluster starts the jobs, with the credentials of its connectors.
     """
 
     only: Sequence[str] = ()
@@ -53,6 +55,7 @@ class BatchOptions:
     instances: int = 1
     minutes: float = 24 * 60
     keep: bool = False
+    through_opensearch: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,10 @@ class _Step:
         return self.part.collect(self.folder / OUTPUT / job.name, self.folder, self.into / job.name)
 
 
+_Start = Callable[[_Step, int], Job]
+"""Creates that attempt of a step's job."""
+
+
 def batch_catalogue(stack: Stack, deployment: Deployment, path: Path, options: Options, batch: BatchOptions) -> Batched:
     """Embed a catalogue with transform jobs of the models behind its endpoints, and index it.
 
@@ -140,12 +147,13 @@ def batch_catalogue(stack: Stack, deployment: Deployment, path: Path, options: O
         root = S3Folder(s3, environment.hosting.bucket, f"batch/{deployment.prefix}")
         steps = [_step(part, deployment.prefix, models[part.connector], batch, root, work) for part in parts]
         jobs = TransformJobs(sagemaker)
+        start = _by_cluster(stack, deployment, steps) if batch.through_opensearch else _by_ourselves(jobs)
         if options.dry_run:
             latest = [jobs.latest(step.task) for step in steps]
             numbers = [job.number if job else 1 for job in latest]
             calls = [step.task.body(number) for step, number in zip(steps, numbers, strict=True)]
             return Batched(requests, calls=tuple(calls))
-        ran = _run(jobs, steps, batch)
+        ran = _run(jobs, steps, start, batch.minutes)
         answers = [step.into / job.name for step, job in zip(steps, ran, strict=True)]
         filled = backfill_catalogue(stack, deployment, path, Vectors(answers), options)
         if not batch.keep:
@@ -155,9 +163,36 @@ def batch_catalogue(stack: Stack, deployment: Deployment, path: Path, options: O
     return Batched(requests, tuple(ran), filled=filled)
 
 
-def _run(jobs: TransformJobs, steps: Sequence[_Step], batch: BatchOptions) -> list[Ran]:
+def _by_ourselves(jobs: TransformJobs) -> _Start:
+    return lambda step, number: jobs.start(step.task, number)
+
+
+def _by_cluster(stack: Stack, deployment: Deployment, steps: Sequence[_Step]) -> _Start:
+    """The cluster starts jobs; whoever waits for them asks SageMaker.
+
+    Raises:
+        ConfigError: a connector has no action for it.
+    """
+    for connector in dict.fromkeys(step.part.connector for step in steps):
+        if not getattr(deployment.config.connectors[connector], "batch", False):
+            raise ConfigError(
+                f"connector {connector} can't start jobs",
+                hint=f"write batch: true to connectors.{connector}, and apply",
+            )
+    client = stack.client(deployment)
+    models = models_of(client, deployment)
+
+    def start(step: _Step, number: int) -> Job:
+        task = start_by_cluster(client, models[step.part.connector], step.task, number)
+        say(f"the cluster follows {step.task.attempt(number)} as its task {task}")
+        return Job(step.task.attempt(number), number, "InProgress")
+
+    return start
+
+
+def _run(jobs: TransformJobs, steps: Sequence[_Step], start: _Start, minutes: float) -> list[Ran]:
     """Start what is not there, wait for all, download the answers."""
-    started = [(step.task, _begin(jobs, step)) for step in steps]
+    started = [(step.task, _begin(jobs, step, start)) for step in steps]
     names = [job.name for _, job in started if not job.over]
     try:
         with tqdm(
@@ -176,7 +211,7 @@ def _run(jobs: TransformJobs, steps: Sequence[_Step], batch: BatchOptions) -> li
                     )
                     bar.update(sum(answered) - bar.n)
 
-            ended = jobs.wait(started, seconds=batch.minutes * 60, look=look)
+            ended = jobs.wait(started, seconds=minutes * 60, look=look)
     except KeyboardInterrupt:
         if names:
             say(f"the jobs go on without us; {how_to_go_on(names)}")
@@ -184,7 +219,7 @@ def _run(jobs: TransformJobs, steps: Sequence[_Step], batch: BatchOptions) -> li
     return [_ended(step, job) for step, job in zip(steps, ended, strict=True)]
 
 
-def _begin(jobs: TransformJobs, step: _Step) -> Job:
+def _begin(jobs: TransformJobs, step: _Step, start: _Start) -> Job:
     """The job of this input: the one that is there, unless it came to nothing, else a new one."""
     latest = jobs.latest(step.task)
     if latest is not None and (not latest.over or _useful(latest, step)):
@@ -195,7 +230,7 @@ def _begin(jobs: TransformJobs, step: _Step) -> Job:
         say(f"transform job {latest.name} {latest.status}{f': {latest.reason}' if latest.reason else ''}; once more")
         number = latest.number + 1
     step.part.upload(step.folder)
-    job = jobs.start(step.task, number)
+    job = start(step, number)
     where = f"{step.task.instances} x {step.task.instance_type}"
     say(f"started transform job {job.name}: {len(step.part.names)} files, model {step.task.model}, {where}")
     return job

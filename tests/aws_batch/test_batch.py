@@ -88,7 +88,7 @@ STEPS = {
     "both jobs started": (TransformJobs, "start", 2),
     "jobs over": (TransformJobs, "wait", 1),
     "some downloaded": (S3Folder, "download", 9),
-    "all downloaded": (batch, "_ended", 2),
+    "all downloaded": (batch, "run", 1),
     "indexed": (batch, "backfill_catalogue", 1),
     "half cleared": (S3Folder, "clear", 1),
     "all cleared": (S3Folder, "clear", 2),

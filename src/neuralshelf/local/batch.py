@@ -6,31 +6,27 @@ uploaded, and what is downloaded.
 
 import hashlib
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from neuralshelf.aws import service_client
 from neuralshelf.connectors.spec import BedrockTitanMultimodal
-from neuralshelf.deploy.batch_cluster import start_by_cluster
 from neuralshelf.deploy.batch_folder import S3Folder
-from neuralshelf.deploy.batch_job import Job, Task, TransformJobs, how_to_go_on, task_name
+from neuralshelf.deploy.batch_job import Task, TransformJobs, task_name
 from neuralshelf.deploy.batch_model import deployed_model
 from neuralshelf.deployment import Config, Deployment
 from neuralshelf.engine.locks import try_lock
-from neuralshelf.errors import ConfigError, InputError, LockedError, ServerError
+from neuralshelf.errors import ConfigError, InputError, LockedError
 from neuralshelf.ingestion.admission import picture_limits
 from neuralshelf.ingestion.vectors.objects import owners, picture_fields
 from neuralshelf.ingestion.vectors.transform import Tally
-from neuralshelf.local.backfill import Backfilled, Vectors, backfill_catalogue, models_of, request_catalogue
-from neuralshelf.local.batch_parts import MANIFEST, OUTPUT, Part, PictureSet, Requests, quiet
+from neuralshelf.local.backfill import Backfilled, Vectors, backfill_catalogue, request_catalogue
+from neuralshelf.local.batch_parts import MANIFEST, OUTPUT, Part, PictureSet, Requests
+from neuralshelf.local.batch_steps import Ran, Step, by_cluster, by_ourselves, run
 from neuralshelf.local.loading import Options, open_catalogue
-from neuralshelf.local.provisioning import say
 from neuralshelf.local.stack import Stack
 
 FILES = 100
@@ -59,27 +55,6 @@ class BatchOptions:
 
 
 @dataclass(frozen=True)
-class Ran:
-    """One transform job of a batch.
-
-    Attributes:
-        files: of its input; `unanswered` of them have no answer.
-        seconds: for which each instance is paid.
-    """
-
-    name: str
-    connector: str
-    model: str
-    status: str
-    reason: str
-    files: int
-    unanswered: int
-    seconds: int
-    instance_type: str
-    instances: int
-
-
-@dataclass(frozen=True)
 class Batched:
     """What a batch did.
 
@@ -98,24 +73,6 @@ class Batched:
         """For `--json`."""
         found = {"requests": self.requests.as_dict(), "jobs": [asdict(job) for job in self.jobs]}
         return found | ({"calls": list(self.calls)} if self.filled is None else self.filled.as_dict())
-
-
-@dataclass(frozen=True)
-class _Step:
-    """One job to be: its input, what it is told, where its files are."""
-
-    part: Part
-    task: Task
-    folder: S3Folder
-    into: Path
-
-    def collect(self, job: Job) -> set[str]:
-        """Download its answers; names of files without one."""
-        return self.part.collect(self.folder / OUTPUT / job.name, self.folder, self.into / job.name)
-
-
-_Start = Callable[[_Step, int], Job]
-"""Creates that attempt of a step's job."""
 
 
 def batch_catalogue(stack: Stack, deployment: Deployment, path: Path, options: Options, batch: BatchOptions) -> Batched:
@@ -147,13 +104,13 @@ def batch_catalogue(stack: Stack, deployment: Deployment, path: Path, options: O
         root = S3Folder(s3, environment.hosting.bucket, f"batch/{deployment.prefix}")
         steps = [_step(part, deployment.prefix, models[part.connector], batch, root, work) for part in parts]
         jobs = TransformJobs(sagemaker)
-        start = _by_cluster(stack, deployment, steps) if batch.through_opensearch else _by_ourselves(jobs)
         if options.dry_run:
             latest = [jobs.latest(step.task) for step in steps]
             numbers = [job.number if job else 1 for job in latest]
             calls = [step.task.body(number) for step, number in zip(steps, numbers, strict=True)]
             return Batched(requests, calls=tuple(calls))
-        ran = _run(jobs, steps, start, batch.minutes)
+        start = by_cluster(stack, deployment, steps) if batch.through_opensearch else by_ourselves(jobs)
+        ran = run(jobs, steps, start, batch.minutes)
         answers = [step.into / job.name for step, job in zip(steps, ran, strict=True)]
         filled = backfill_catalogue(stack, deployment, path, Vectors(answers), options)
         if not batch.keep:
@@ -161,106 +118,6 @@ def batch_catalogue(stack: Stack, deployment: Deployment, path: Path, options: O
                 step.folder.clear()
             _remove(work)
     return Batched(requests, tuple(ran), filled=filled)
-
-
-def _by_ourselves(jobs: TransformJobs) -> _Start:
-    return lambda step, number: jobs.start(step.task, number)
-
-
-def _by_cluster(stack: Stack, deployment: Deployment, steps: Sequence[_Step]) -> _Start:
-    """The cluster starts jobs; whoever waits for them asks SageMaker.
-
-    Raises:
-        ConfigError: a connector has no action for it.
-    """
-    for connector in dict.fromkeys(step.part.connector for step in steps):
-        if not getattr(deployment.config.connectors[connector], "batch", False):
-            raise ConfigError(
-                f"connector {connector} can't start jobs",
-                hint=f"write batch: true to connectors.{connector}, and apply",
-            )
-    client = stack.client(deployment)
-    models = models_of(client, deployment)
-
-    def start(step: _Step, number: int) -> Job:
-        task = start_by_cluster(client, models[step.part.connector], step.task, number)
-        say(f"the cluster follows {step.task.attempt(number)} as its task {task}")
-        return Job(step.task.attempt(number), number, "InProgress")
-
-    return start
-
-
-def _run(jobs: TransformJobs, steps: Sequence[_Step], start: _Start, minutes: float) -> list[Ran]:
-    """Start what is not there, wait for all, download the answers."""
-    started = [(step.task, _begin(jobs, step, start)) for step in steps]
-    names = [job.name for _, job in started if not job.over]
-    try:
-        with tqdm(
-            total=sum(len(step.part.names) for step in steps),
-            desc="transform",
-            unit="file",
-            file=sys.stderr,
-            disable=quiet(),
-        ) as bar:
-
-            def look() -> None:
-                if not quiet():
-                    answered = (
-                        sum(1 for _ in (step.folder / OUTPUT / job.name).objects())
-                        for step, (_, job) in zip(steps, started, strict=True)
-                    )
-                    bar.update(sum(answered) - bar.n)
-
-            ended = jobs.wait(started, seconds=minutes * 60, look=look)
-    except KeyboardInterrupt:
-        if names:
-            say(f"the jobs go on without us; {how_to_go_on(names)}")
-        raise
-    return [_ended(step, job) for step, job in zip(steps, ended, strict=True)]
-
-
-def _begin(jobs: TransformJobs, step: _Step, start: _Start) -> Job:
-    """The job of this input: the one that is there, unless it came to nothing, else a new one."""
-    latest = jobs.latest(step.task)
-    if latest is not None and (not latest.over or _useful(latest, step)):
-        say(f"going on with transform job {latest.name} ({latest.status})")
-        return latest
-    number = 1
-    if latest is not None:
-        say(f"transform job {latest.name} {latest.status}{f': {latest.reason}' if latest.reason else ''}; once more")
-        number = latest.number + 1
-    step.part.upload(step.folder)
-    job = start(step, number)
-    where = f"{step.task.instances} x {step.task.instance_type}"
-    say(f"started transform job {job.name}: {len(step.part.names)} files, model {step.task.model}, {where}")
-    return job
-
-
-def _useful(job: Job, step: _Step) -> bool:
-    """A job that has ended has answers to most of its input."""
-    return job.status != "Stopped" and 2 * len(step.collect(job)) <= len(step.part.names)
-
-
-def _ended(step: _Step, job: Job) -> Ran:
-    """The job with its answers on this machine.
-
-    Raises:
-        ServerError: it has none to speak of.
-    """
-    if job.status == "Stopped":
-        raise ServerError(f"transform job {job.name} was stopped", hint="run it again: it begins anew")
-    missing, files = step.collect(job), len(step.part.names)
-    why = f"{job.status.lower()}{f': {job.reason}' if job.reason else ''}"
-    if 2 * len(missing) > files:
-        raise ServerError(
-            f"transform job {job.name} {why}; {files - len(missing)} of {files} files were answered",
-            hint=f"see streams {job.name}/… of /aws/sagemaker/TransformJobs in CloudWatch; run again: it begins anew",
-        )
-    if missing:
-        say(f"transform job {job.name} {why}; what {len(missing)} of {files} files hold is embedded online")
-    task = step.task
-    paid = (job.seconds, task.instance_type, task.instances)
-    return Ran(job.name, step.part.connector, task.model, job.status, job.reason, files, len(missing), *paid)
 
 
 def _parts(
@@ -299,7 +156,7 @@ def _parts(
     return tally, parts
 
 
-def _step(part: Part, deployment: str, model: str, batch: BatchOptions, root: S3Folder, work: Path) -> _Step:
+def _step(part: Part, deployment: str, model: str, batch: BatchOptions, root: S3Folder, work: Path) -> Step:
     name = task_name(deployment, part.label, part.digest(model))
     folder = root / name
     task = Task(
@@ -313,7 +170,7 @@ def _step(part: Part, deployment: str, model: str, batch: BatchOptions, root: S3
         instances=batch.instances,
         pictures=part.pictures,
     )
-    return _Step(part, task, folder, work / "answers")
+    return Step(part, task, folder, work / "answers")
 
 
 def _fields(config: Config, only: Sequence[str]) -> dict[str, str]:

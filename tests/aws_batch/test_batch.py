@@ -7,8 +7,11 @@ from typing import Any
 import boto3
 import pytest
 
+from neuralshelf.connectors.resources import model_name
+from neuralshelf.deploy.batch_cluster import start_by_cluster
 from neuralshelf.deploy.batch_folder import S3Folder
-from neuralshelf.deploy.batch_job import TransformJobs
+from neuralshelf.deploy.batch_job import Task, TransformJobs
+from neuralshelf.errors import ConfigError
 from neuralshelf.local import batch
 from tests.aws_batch.conftest import BUCKET, BatchShop, MakeShop
 from tests.aws_batch.transform import REGION
@@ -278,3 +281,23 @@ def test_the_cluster_can_start_the_jobs(make_shop: MakeShop) -> None:
     assert shop.err.count("the cluster follows") == 2
     assert sorted(job.model_name for job in shop.service.jobs.values()) == ["clip-model", "minilm-model"]
     assert_complete(shop)
+
+
+def test_what_the_cluster_can_not_start_is_said(make_shop: MakeShop) -> None:
+    shop = make_shop(2)
+    shop.project.edit("connectors.text.batch", False)
+    try:
+        shop.batch("--through-opensearch", code=2)
+    finally:
+        shop.project.edit("connectors.text.batch", True)
+    assert "connector text can't start jobs; next: write batch: true to connectors.text" in shop.err
+    assert (shop.keys(), shop.service.jobs) == ([], {})
+    client = shop.project.client
+    name = model_name(shop.project.deployment().generation, "text", "search")  # its connector only predicts
+    query = {"query": {"term": {"name.keyword": name}}}
+    found = client.transport.perform_request("POST", "/_plugins/_ml/models/_search", body=query)
+    (hit,) = found["hits"]["hits"]
+    task = Task("job", "shop", "minilm-model", "s3://a/b", "s3://a/c", 1, "ml.c6i.xlarge", 1)
+    with pytest.raises(ConfigError, match="the cluster's connector can't start jobs"):
+        start_by_cluster(client, hit["_id"], task, 1)
+    assert shop.service.jobs == {}

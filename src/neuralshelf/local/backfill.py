@@ -20,7 +20,7 @@ from neuralshelf.ingestion.letters.deadletters import DeadLetters, Letter
 from neuralshelf.ingestion.vectors.backfill import Filler, complete, confirm_given, match
 from neuralshelf.ingestion.vectors.files import VectorFiles
 from neuralshelf.ingestion.vectors.store import VectorStore
-from neuralshelf.ingestion.vectors.transform import PART_LINES, Tally, write_requests
+from neuralshelf.ingestion.vectors.transform import Tally, write_requests
 from neuralshelf.local.loading import Options, ingest_catalogue, open_catalogue, preparer_of
 from neuralshelf.local.provisioning import say
 from neuralshelf.local.stack import Stack
@@ -172,7 +172,7 @@ def request_catalogue(
         connectors=config.connectors,
         prepare=prepare if pictured else lambda document: prepare(replace(document, picture=None)),
         only=only,
-        lines=max(1, min(PART_LINES, count // files)),
+        lines=max(1, count // files) if files > 1 else None,
     )
 
 

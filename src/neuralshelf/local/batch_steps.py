@@ -72,7 +72,7 @@ def by_cluster(stack: Stack, deployment: Deployment, steps: Sequence[Step]) -> S
         if not getattr(deployment.config.connectors[connector], "batch", False):
             raise ConfigError(
                 f"connector {connector} can't start jobs",
-                hint=f"write batch: true to connectors.{connector}, and apply",
+                hint=f"write batch: true to connectors.{connector}, then neuralshelf apply",
             )
     client = stack.client(deployment)
     models = models_of(client, deployment)
@@ -87,31 +87,29 @@ def by_cluster(stack: Stack, deployment: Deployment, steps: Sequence[Step]) -> S
 
 def run(jobs: TransformJobs, steps: Sequence[Step], start: Start, minutes: float) -> list[Ran]:
     """Start what is not there, wait for all, download the answers."""
-    started = [(step.task, _begin(jobs, step, start)) for step in steps]
-    names = [job.name for _, job in started if not job.over]
+    begun: list[tuple[Task, Job]] = []
     try:
-        with tqdm(
-            total=sum(len(step.part.names) for step in steps),
-            desc="transform",
-            unit="file",
-            file=sys.stderr,
-            disable=quiet(),
-        ) as bar:
-
-            def look() -> None:
-                if not quiet():
-                    answered = (
-                        sum(1 for _ in (step.folder / OUTPUT / job.name).objects())
-                        for step, (_, job) in zip(steps, started, strict=True)
-                    )
-                    bar.update(sum(answered) - bar.n)
-
-            ended = jobs.wait(started, seconds=minutes * 60, look=look)
+        for step in steps:
+            begun.append((step.task, _begin(jobs, step, start)))
+        ended = _waited(jobs, steps, begun, minutes * 60)
     except KeyboardInterrupt:
-        if names:
+        if names := [job.name for _, job in begun if not job.over]:
             say(f"the jobs go on without us; {how_to_go_on(names)}")
         raise
     return [_ended(step, job) for step, job in zip(steps, ended, strict=True)]
+
+
+def _waited(jobs: TransformJobs, steps: Sequence[Step], begun: Sequence[tuple[Task, Job]], seconds: float) -> list[Job]:
+    """The jobs when all are over. On a terminal a bar shows how many files have answers."""
+    total = sum(len(step.part.names) for step in steps)
+    outputs = [step.folder / OUTPUT / job.name for step, (_, job) in zip(steps, begun, strict=True)]
+    with tqdm(total=total, desc="transform", unit="file", file=sys.stderr, disable=quiet()) as bar:
+
+        def look() -> None:
+            if not quiet():
+                bar.update(sum(1 for output in outputs for _ in output.objects()) - bar.n)
+
+        return jobs.wait(begun, seconds=seconds, look=look)
 
 
 def _begin(jobs: TransformJobs, step: Step, start: Start) -> Job:

@@ -108,14 +108,14 @@ def write_requests(
     connectors: Mapping[str, ConnectorSpec],
     prepare: Callable[[Document], Mapping[str, Any]],
     only: Collection[str] | None = None,
-    lines: int = PART_LINES,
+    lines: int | None = None,
 ) -> Tally:
     """Write `FOLDER/CONNECTOR/00001.jsonl` and so on: a folder is the input of one transform job.
 
     Args:
         prepare: a document as it is sent, its picture admitted and in base64.
         only: these vector fields; None means all.
-        lines: the most in one file.
+        lines: the most in one file, where that is less than PART_LINES.
 
     Raises:
         ConfigError: no connector of the index is an endpoint of SageMaker.
@@ -130,7 +130,7 @@ def write_requests(
         raise ConfigError("batch transform is of SageMaker, and the models are Bedrock's", hint="neuralshelf ingest")
     done = Tally()
     try:
-        parts = {name: _Parts(folder / name, lines) for name in dict(fields.values())}
+        parts = {name: _Parts(folder / name, min(lines or PART_LINES, PART_LINES)) for name in dict(fields.values())}
         for row in rows:
             if isinstance(row, BadLine):
                 done.refuse(row.line, "BadLine", row.cause)

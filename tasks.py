@@ -227,6 +227,23 @@ def packages(
     run("package", *words, *flags(json=json), environment=environment)
 
 
+@task(positional=["file"])
+def batch(
+    c: Context,
+    file: str,
+    pictures: str = "",
+    from_s3: str = "",
+    connector: str = "",
+    dry_run: bool = False,
+    keep: bool = False,
+    json: bool = False,
+    environment: str = "aws",
+) -> None:
+    """Embed a catalogue by SageMaker batch transform, and index it."""
+    words = options(pictures=pictures, **{"from-s3": from_s3}, connector=connector)
+    run("batch", file, *words, *flags(dry_run=dry_run, keep=keep, json=json), environment=environment)
+
+
 @task(positional=["what"])
 def deadletters(
     c: Context,
@@ -416,7 +433,7 @@ def check(c: Context) -> None:
 namespace = Collection(
     *(demo, example, up, down, status),
     *(plan, apply, drift, destroy, unlock, migrate, verify, doctor, rotate, roles),
-    *(ingest, embed, backfill, package, packages, deadletters, coverage, repair, search, detect, evaluate, cluster),
+    *(ingest, embed, backfill, package, packages, deadletters, coverage, repair, search, detect, evaluate, cluster, batch),
     *(preflight, deploy, undeploy, stacks, cost),
     *(test, bench, check),
 )

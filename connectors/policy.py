@@ -37,5 +37,9 @@ def iam_policy(specs: Iterable[ConnectorSpec], *, region: str, account: str) -> 
         else:
             arn = f"arn:{partition}:sagemaker:{region}:{account}:endpoint/{spec.endpoint.lower()}"
             allowed.setdefault("sagemaker:InvokeEndpoint", set()).add(arn)
+            if spec.batch:
+                jobs = f"arn:{partition}:sagemaker:{region}:{account}:transform-job/*"
+                allowed.setdefault("sagemaker:CreateTransformJob", set()).add(jobs)
+                allowed.setdefault("sagemaker:DescribeTransformJob", set()).add(jobs)
     sorted_lists = {action: sorted(resources) for action, resources in sorted(allowed.items())}
     return render("connectors/iam-policy.json.j2", allowed=sorted_lists)

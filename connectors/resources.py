@@ -49,6 +49,7 @@ def connector_resources(
             tuning=spec.tuning(role),
             region=runtime.region,
             base_url=runtime.base_url(service),
+            api_url=runtime.base_url("sagemaker-api"),
             role_arn=runtime.role_arn,
         )
         made.append(Resource(Kind.CONNECTOR, name, body, runtime.secrets(), lent=runtime.expires is not None))

@@ -10,7 +10,7 @@ from neuralshelf.aws import Profile
 from neuralshelf.errors import ConfigError
 from neuralshelf.settings import RuntimeConfig
 
-HOSTS = {"sagemaker": "runtime.sagemaker", "bedrock": "bedrock-runtime"}
+HOSTS = {"sagemaker": "runtime.sagemaker", "sagemaker-api": "api.sagemaker", "bedrock": "bedrock-runtime"}
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Runtime:
         return replace(here, access_key=SecretStr(access_key), secret_key=secret_key)
 
     def base_url(self, service: str) -> str:
-        """Base URL of `sagemaker` or `bedrock`, without a slash at the end."""
+        """Base URL of `sagemaker`, `sagemaker-api` (what makes jobs) or `bedrock`, without a slash at the end."""
         return (self.url or f"https://{HOSTS[service]}.{self.region}.amazonaws.com").rstrip("/")
 
     def secrets(self) -> dict[str, str]:

@@ -76,6 +76,7 @@ class SageMakerClip(_Connector):
         max_body: bytes of a request. A serverless endpoint takes 4 MB (Amazon SageMaker AI developer guide, "Invoke a
             serverless endpoint"): 4000000.
         max_tokens: of a text; the model cuts longer ones. CLIP's own number, begin and end mark included.
+        batch: the cluster may start batch transforms of its model (`neuralshelf batch --through-opensearch`).
         max_side: pixels in width and in height.
     """
 
@@ -85,6 +86,7 @@ class SageMakerClip(_Connector):
     dimension: int = Field(ge=1, le=16_000)
     max_body: int = Field(default=SAGEMAKER_MAX_BODY, ge=1_000_000, le=BEDROCK_MAX_BODY)
     max_tokens: int = Field(default=77, ge=1)
+    batch: bool = False
     max_side: ClassVar[int] = ANY_SIDE
 
 
@@ -94,6 +96,7 @@ class SageMakerText(_Connector):
     Attributes:
         target_model: archive behind a multi-model endpoint, such as `minilm.tar.gz`.
         max_tokens: of a text; the model cuts longer ones. The number of all-MiniLM-L6-v2, begin and end mark included.
+        batch: the cluster may start batch transforms of its model (`neuralshelf batch --through-opensearch`).
     """
 
     kind: Literal["sagemaker-text"]
@@ -102,6 +105,7 @@ class SageMakerText(_Connector):
     dimension: int = Field(ge=1, le=16_000)
     batch_size: int = Field(default=16, ge=1, le=256)
     max_tokens: int = Field(default=256, ge=1)
+    batch: bool = False
 
 
 class BedrockTitanMultimodal(_Connector):

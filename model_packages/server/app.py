@@ -26,8 +26,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from neuralshelf.background import give_way
+from neuralshelf.model_packages.encoder import Encoder
 from neuralshelf.model_packages.server.batching import Batcher
 from neuralshelf.model_packages.server.bodies import Body
+from neuralshelf.model_packages.server.contracts import Multimodal, Work
 from neuralshelf.model_packages.server.counters import Counters
 from neuralshelf.model_packages.server.detection import DETECTOR_ENDPOINT, Detection, NamedDetector
 from neuralshelf.model_packages.server.dialects import Bedrock, Container, Dialect, SageMaker
@@ -37,6 +39,9 @@ from neuralshelf.model_packages.server.limits import BEDROCK_MAX_BODY, SAGEMAKER
 from neuralshelf.model_packages.server.refusals import EndpointUnknown, MediaTypeRefused
 from neuralshelf.model_packages.server.sigv4 import Credential, SignedRequest, Verifier
 from neuralshelf.model_packages.server.turns import Turns
+
+PICTURE = "application/x-image"
+"""Content type of a picture as it is, without JSON around it: SageMaker's own image models call it so."""
 
 _MAX_BODY = {"sagemaker": SAGEMAKER_MAX_BODY, "bedrock": BEDROCK_MAX_BODY, "": SAGEMAKER_MAX_BODY}
 _SMALL_BODY = 8192  # bodies up to here, texts mostly, don't queue behind pictures that are being decoded
@@ -187,14 +192,14 @@ class Runtime:
         if claim is not None:
             Verifier.verify(claim, signed, digest)
         endpoint = self._endpoint(name, dialect)
-        _check_media(request)
+        picture = _is_picture(request, dialect, endpoint)
         search = request.headers.get(_PURPOSE) == "search"
-        answering = self._answer(endpoint, content, body, search=search)
+        answering = self._answer(endpoint, content, body, picture=picture, search=search)
         tokens, answer, seconds = await while_connected(body, answering)
         return Response(answer, 200, _answer_headers(dialect, request_id, tokens, seconds), "application/json")
 
     async def _answer(
-        self, endpoint: Endpoint | Detection, content: bytes, body: Body, *, search: bool
+        self, endpoint: Endpoint | Detection, content: bytes, body: Body, *, picture: bool, search: bool
     ) -> tuple[int, bytes, float]:
         """Tokens that were read, the answer's body, and the seconds that it took."""
         start = time.monotonic()
@@ -203,7 +208,10 @@ class Runtime:
         if isinstance(endpoint, Detection):
             return 0, await endpoint.answer(content, deadline), time.monotonic() - start
         threads = self._readers if search or len(content) <= _SMALL_BODY else self._decoders
-        work = await loop.run_in_executor(threads, endpoint.contract.read, content, endpoint.encoder)
+        read = endpoint.contract.read
+        if picture and isinstance(endpoint.contract, Multimodal):
+            read = endpoint.contract.read_picture
+        work = await loop.run_in_executor(threads, read, content, endpoint.encoder)
         body.release()
         self._counters.add(
             images=sum(sample.image is not None for sample in work.samples),
@@ -224,11 +232,19 @@ class Runtime:
         return endpoint
 
 
-def _check_media(request: Request) -> None:
+def _is_picture(request: Request, dialect: Dialect, endpoint: Endpoint | Detection) -> bool:
+    """Whether the body is a picture as it is; else it is JSON.
+
+    Raises: EncodingRefused, MediaTypeRefused.
+    """
     require_plain(request)
     media = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    takes_pictures = isinstance(endpoint, Endpoint) and isinstance(endpoint.contract, Multimodal)
+    if media == PICTURE and takes_pictures and dialect.service != Service.BEDROCK:
+        return True
     if media not in ("application/json", "application/octet-stream"):
         raise MediaTypeRefused("Content type must be application/json")
+    return False
 
 
 def _answer_headers(dialect: Dialect, request_id: str, tokens: int, seconds: float) -> dict[str, str]:

@@ -103,3 +103,19 @@ def test_a_picture_that_is_an_address_is_refused_and_nothing_is_fetched(open_ser
             assert (answer.status_code, said.get("OriginalStatusCode", 400)) == (424 if path == CLIP else 400, 400)
             assert "UrlNotFetched" in answer.text or "InvalidBase64" in answer.text
         assert not listener.heard()
+
+
+@pytest.mark.parametrize("media", ["application/x-image", "application/x-image; a=b"])
+def test_a_picture_may_be_the_whole_body(open_server: Any, media: str) -> None:
+    plain = encoded(scene(), "JPEG")
+    data, headers = base64.b64decode(plain), {"content-type": media}
+    answer = requests.post(open_server.url + CLIP, data=data, headers=headers, timeout=30)
+    assert answer.status_code == 200, answer.text
+    default = requests.post(open_server.url + CLIP, data=json.dumps({"inputImage": plain}), timeout=30)
+    np.testing.assert_array_equal(answer.json()["embedding"], default.json()["embedding"])
+    refused = requests.post(open_server.url + CLIP, data=data[:100], headers=headers, timeout=30)
+    assert (refused.status_code, "TruncatedPicture" in refused.text) == (424, True), refused.text
+    for path in (TITAN, "/endpoints/neuralshelf-minilm/invocations"):
+        other = requests.post(open_server.url + path, data=data, headers=headers, timeout=30)
+        assert other.status_code in (400, 424), other.text
+        assert "ontent" in other.text

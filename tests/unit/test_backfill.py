@@ -271,6 +271,10 @@ def test_requests_come_in_parts_and_never_into_a_folder_that_holds_something(
     write_requests(rows, tmp_path, index=PLAIN, connectors=CONNECTORS, prepare=prepare)
     sizes = [len(path.read_text().splitlines()) for path in sorted((tmp_path / "text").iterdir())]
     assert sizes == [4, 4, 2]
+    for lines, expected in ((3, 4), (9, 3)):
+        folder = tmp_path / str(lines)
+        write_requests(rows, folder, index=PLAIN, connectors=CONNECTORS, prepare=prepare, lines=lines)
+        assert len(list((folder / "text").iterdir())) == expected
     with pytest.raises(InputError, match="not empty"):
         write_requests(rows, tmp_path, index=PLAIN, connectors=CONNECTORS, prepare=prepare)
     monkeypatch.setattr(transform, "PART_BYTES", 300)
@@ -278,6 +282,15 @@ def test_requests_come_in_parts_and_never_into_a_folder_that_holds_something(
     parts = list((tmp_path / "small" / "text").iterdir())
     assert len(parts) > 3
     assert all(path.stat().st_size <= 300 for path in parts)
+
+
+def test_requests_of_some_vectors_alone(tmp_path: Path) -> None:
+    done = write_requests(
+        [product("a")], tmp_path, index=INDEX, connectors=CONNECTORS, prepare=prepare, only=["text_vector"]
+    )
+    lines = [json.loads(line) for file in tmp_path.rglob("*.jsonl") for line in file.read_text().splitlines()]
+    assert [line["vector"] for line in lines] == ["text_vector"]
+    assert sum(done.made.values()) == 1
 
 
 def test_requests_for_bedrock_alone_are_refused(tmp_path: Path) -> None:

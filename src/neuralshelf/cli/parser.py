@@ -8,6 +8,7 @@ from pathlib import Path
 from neuralshelf import __version__
 from neuralshelf.cli import (
     backfill,
+    batch,
     care,
     cluster,
     cost,
@@ -136,6 +137,7 @@ def _searching(verb: Verb) -> None:
     made.add_argument("--json", action="store_true")
     backfill.add(verb)
     package.add(verb)
+    batch.add(verb)
     coverage.add(verb)
     cluster.add(verb)
     letters.add(verb("deadletters", letters.listed, "what could not be indexed, and why"))

@@ -4,8 +4,8 @@ import hashlib
 import json
 import secrets
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -145,13 +145,35 @@ def backfill_catalogue(
         )
 
 
-def request_catalogue(deployment: Deployment, path: Path, folder: Path, options: Options) -> Tally:
-    """Write what a batch transform of the catalogue is given. Nothing has to be up."""
+def request_catalogue(
+    deployment: Deployment,
+    path: Path,
+    folder: Path,
+    options: Options,
+    *,
+    only: Collection[str] | None = None,
+    files: int = 1,
+) -> Tally:
+    """Write what a batch transform of the catalogue is given. Nothing has to be up.
+
+    Args:
+        only: these vector fields; pictures are not read when they need none. None means all.
+        files: at least so many for each connector, where there are as many rows.
+    """
     config = deployment.config
     catalogue = open_catalogue(deployment, path, options)
-    rows = _shown(catalogue.rows(), "requests", "row", catalogue.count())
+    count = catalogue.count()
     prepare = preparer_of(deployment, catalogue)
-    return write_requests(rows, folder, index=config.index, connectors=config.connectors, prepare=prepare)
+    pictured = only is None or any(config.index.vectors[name].image for name in only)
+    return write_requests(
+        _shown(catalogue.rows(), "requests", "row", count),
+        folder,
+        index=config.index,
+        connectors=config.connectors,
+        prepare=prepare if pictured else lambda document: prepare(replace(document, picture=None)),
+        only=only,
+        lines=max(1, count // files) if files > 1 else None,
+    )
 
 
 def embed_catalogue(stack: Stack, deployment: Deployment, path: Path, out: Path, options: Options) -> Tally:

@@ -7,7 +7,7 @@ sees that alone, and JoinSource `Input` puts its answer beside the id (`ingestio
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -107,11 +107,15 @@ def write_requests(
     index: IndexSpec,
     connectors: Mapping[str, ConnectorSpec],
     prepare: Callable[[Document], Mapping[str, Any]],
+    only: Collection[str] | None = None,
+    lines: int | None = None,
 ) -> Tally:
     """Write `FOLDER/CONNECTOR/00001.jsonl` and so on: a folder is the input of one transform job.
 
     Args:
         prepare: a document as it is sent, its picture admitted and in base64.
+        only: these vector fields; None means all.
+        lines: the most in one file, where that is less than PART_LINES.
 
     Raises:
         ConfigError: no connector of the index is an endpoint of SageMaker.
@@ -120,13 +124,13 @@ def write_requests(
     fields = {
         name: (vector.connector, connectors[vector.connector])
         for name, vector in index.vectors.items()
-        if not isinstance(connectors[vector.connector], BedrockTitanMultimodal)
+        if not isinstance(connectors[vector.connector], BedrockTitanMultimodal) and (only is None or name in only)
     }
     if not fields:
         raise ConfigError("batch transform is of SageMaker, and the models are Bedrock's", hint="neuralshelf ingest")
     done = Tally()
     try:
-        parts = {name: _Parts(folder / name) for name in dict(fields.values())}
+        parts = {name: _Parts(folder / name, min(lines or PART_LINES, PART_LINES)) for name in dict(fields.values())}
         for row in rows:
             if isinstance(row, BadLine):
                 done.refuse(row.line, "BadLine", row.cause)
@@ -155,17 +159,18 @@ def write_requests(
 class _Parts:
     """Files of one folder, each full before the next begins."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, most: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise InputError(f"{folder} is not empty", hint="give a new folder: old requests would be run again")
         self._folder = folder
+        self._most = most
         self._file: TextIO | None = None
         self._number = self._bytes = self._lines = 0
 
     def write(self, line: str) -> None:
         size = len(line.encode("utf-8")) + 1
-        if self._file is None or self._bytes + size > PART_BYTES or self._lines == PART_LINES:
+        if self._file is None or self._bytes + size > PART_BYTES or self._lines == self._most:
             self.close()
             self._number += 1
             self._bytes = self._lines = 0

@@ -433,7 +433,7 @@ def check(c: Context) -> None:
 namespace = Collection(
     *(demo, example, up, down, status),
     *(plan, apply, drift, destroy, unlock, migrate, verify, doctor, rotate, roles),
-    *(ingest, embed, backfill, package, packages, deadletters, coverage, repair, search, detect, evaluate, cluster, batch),
-    *(preflight, deploy, undeploy, stacks, cost),
+    *(ingest, embed, backfill, package, packages, deadletters, coverage, repair, search, detect, evaluate, cluster),
+    *(preflight, deploy, undeploy, batch, stacks, cost),
     *(test, bench, check),
 )

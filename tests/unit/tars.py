@@ -1,10 +1,14 @@
-"""Tar archives with anything in them, and safetensors, both written byte by byte."""
+"""Tar archives with anything in them, and safetensors, both written byte by byte; and seeing that one is refused."""
 
 import gzip
 import json
 import struct
 import zlib
 from pathlib import Path
+
+import pytest
+
+from neuralshelf.model_packages.archive import ArchiveLimits, ArchiveRefused, check, unpack
 
 BLOCK = 512
 END = bytes(2 * BLOCK)
@@ -78,3 +82,16 @@ def safetensors(tensors: object = None, data: bytes = b"", *, pad_to: int = 0) -
         tensors, data = {"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}, struct.pack("<2f", 1.0, 2.0)
     text = (tensors if isinstance(tensors, bytes) else json.dumps(tensors).encode()).ljust(pad_to)
     return struct.pack("<Q", len(text)) + text + data
+
+
+def refused(path: Path, limits: ArchiveLimits | None = None) -> ArchiveRefused:
+    """Why; also sees that unpacking it writes nothing."""
+    folder = path.parent / "out"
+    with pytest.raises(ArchiveRefused) as caught:
+        unpack(path, folder, limits)
+    assert list(path.parent.iterdir()) == [path]
+    with pytest.raises(ArchiveRefused, match=r".") as again:
+        check(path, limits)
+    assert str(again.value) == str(caught.value)
+    assert str(path) in str(caught.value)
+    return caught.value

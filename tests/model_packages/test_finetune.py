@@ -196,7 +196,8 @@ def test_rates_rise_and_fall() -> None:
 def test_chance_alone_decides_what_is_seen() -> None:
     image = np.asarray(awkward.scene(90, 60))
     seen = [views.augmented(image, 16, np.random.default_rng((1, step, 0))) for step in (0, 0, 1)]
-    assert (seen[0].shape, seen[0].dtype) == ((3, 16, 16), np.float32)
+    assert seen[0].shape == (3, 16, 16)
+    assert seen[0].dtype == np.float32
     assert np.array_equal(seen[0], seen[1])
     assert np.abs(seen[0] - seen[2]).max() > 0.1
     for shape in ((1, 1, 3), (1, 300, 3), (300, 2, 3)):

@@ -82,12 +82,12 @@ def test_it_learns_and_writes_what_the_package_takes(tmp_path: Path, capsys: pyt
 
 
 def test_a_killed_run_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
-    words = [*shop(tmp_path, 4), "--epochs", "4", "--batch", "3", "--checkpoint-every", "1", "--rate", "1e-3"]
+    words = [*shop(tmp_path, 4), "--epochs", "8", "--batch", "3", "--checkpoint-every", "1", "--rate", "1e-3"]
     assert main([*words, "--out", str(tmp_path / "whole")]) == 0
     killed = tmp_path / "killed"
     module = "neuralshelf.model_packages.dino.finetune"
     with subprocess.Popen([sys.executable, "-m", module, *words, "--out", str(killed)]) as process:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 400
         while not list(killed.glob("checkpoints/step-??????003")) and process.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.01)

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from neuralshelf.model_packages import sources
-from neuralshelf.model_packages.manifest import Manifest
+from neuralshelf.model_packages.manifest import Manifest, PackageError
 
 CONTRACT = """
 import sys
@@ -26,7 +26,7 @@ def test_the_sources_of_the_manifest_are_enough(name: str) -> None:
     reached = {f"code/neuralshelf/model_packages/{source}" for source in manifest.sources}
     for left_out in sorted(reached):
         fewer = {inside: path for inside, path in files.items() if inside != left_out}
-        with pytest.raises(sources.PackageError, match="does not go along"):
+        with pytest.raises(PackageError, match="does not go along"):
             sources.require_closed(name, {**fewer, "code/inference.py": package / "code" / "inference.py"})
 
 

@@ -59,7 +59,7 @@ REFUSED: dict[str, bytes] = {
     "no picture": b'{"prompt": "hats"}',
     "a text": body(inputText="hats"),
     "no prompt": body(prompt=" . "),
-    "too many tokens": body(prompt="ab" * 400 + " shoes" * 30),
+    "too many tokens": body(prompt="a," * 400),
     "a threshold as text": body(boxThreshold="0.3"),
     "a threshold of 2": body(textThreshold=2),
     "a box in pixels": body(box=[1, 2, 30, 40]),

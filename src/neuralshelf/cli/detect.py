@@ -45,12 +45,12 @@ def detect(words: argparse.Namespace) -> int:
     if words.out is not None:
         _file_type(words.out)
     if box is not None:
-        found, only = Detected((), read_picture(words.picture)), None
+        found = Detected((), read_picture(words.picture))
     else:
         found = _looked(words)
         what = f"{words.picture}" + (f" for {words.prompt!r}" if words.prompt else "")
         only = chosen(found.objects, words.pick, what)
-        box = None if only is None else only.box
+        box = only and only.box
     crop = None if box is None else _write(found, box, words.picture, words.out)
     _say(words, found.objects, crop)
     return 0

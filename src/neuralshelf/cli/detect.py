@@ -50,7 +50,7 @@ def detect(words: argparse.Namespace) -> int:
         found = _looked(words)
         what = f"{words.picture}" + (f" for {words.prompt!r}" if words.prompt else "")
         only = chosen(found.objects, words.pick, what)
-        box = only and only.box
+        box = None if only is None else only.box
     crop = None if box is None else _write(found, box, words.picture, words.out)
     _say(words, found.objects, crop)
     return 0

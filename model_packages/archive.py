@@ -72,7 +72,7 @@ def contents(package: Path, weights: Mapping[str, Weight], root: Path = sources.
     for needed in ("code/inference.py", "code/requirements.txt"):
         if needed not in found:
             raise PackageError(f"{package}: {needed} is missing", hint="docs/packages.md shows a package")
-    sources.require_closed(manifest.name, found)
+    sources.require_closed(manifest.name, found, root)
     _require_pinned(code / "requirements.txt")
     for name, weight in weights.items():
         if name.startswith("code/"):

@@ -1,5 +1,5 @@
-"""What the embedding packages' handlers have in common: an endpoint of ours behind the functions that SageMaker's PyTorch
-container calls.
+"""What the embedding packages' handlers have in common: an endpoint of ours behind the functions that SageMaker's
+PyTorch container calls.
 
     model_fn (the package's own) → Endpoint
     input_fn → Asked → predict_fn → Embedded → output_fn → body
@@ -91,7 +91,9 @@ def _encode(works: Sequence[Work], model: Endpoint) -> list[NDArray[np.float32]]
     try:
         (dimension,) = {work.dimension for work in works}  # the model of a package has one
         rows = model.encoder.encode(samples, dimension)
-    except Exception as error:
+        if rows.shape != (len(samples), dimension):
+            raise ValueError(f"model gave shape {rows.shape}, not {(len(samples), dimension)}")
+    except Exception as error:  # noqa: BLE001 - the edge of the worker: a model may raise anything
         _log.exception("model=%s failed", model.encoder.name)
         raise ModelFailed(f"The model failed on this input: {type(error).__name__}") from None
     if not np.isfinite(rows).all():

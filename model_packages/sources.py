@@ -36,12 +36,13 @@ def modules(manifest: Manifest, root: Path = HERE) -> dict[str, Path | None]:
     return found
 
 
-def require_closed(name: str, files: Mapping[str, Path | None]) -> None:
+def require_closed(name: str, files: Mapping[str, Path | None], root: Path = HERE) -> None:
     """See that Python files import nothing of this project that does not go along.
 
     Args:
         name: the package, for the message.
         files: what the archive holds, as `modules` and the package's own `code/…`.
+        root: as of `modules`.
 
     Raises:
         PackageError: a module is missing, or a file is not Python; names the importing file.
@@ -55,26 +56,26 @@ def require_closed(name: str, files: Mapping[str, Path | None]) -> None:
             raise PackageError(f"{path}: not Python ({fault})", hint="correct it") from None
         dotted = inside.removeprefix("code/").removesuffix(".py").replace("/", ".")
         for module in _imported(tree, dotted.removesuffix(".__init__"), is_package=dotted.endswith(".__init__")):
-            if missing := _missing(module, files):
+            if missing := _missing(module, files, root):
                 raise PackageError(
                     f"{name}: {inside} imports {module}, and {missing} does not go along",
                     hint=f"add it to sources in {name}/{FILE}",
                 )
 
 
-def _missing(module: str, files: Mapping[str, Path | None]) -> str:
+def _missing(module: str, files: Mapping[str, Path | None], root: Path) -> str:
     """The file that `module` lacks; "" when it is there, or is a name inside a module that is."""
     if module.split(".")[0] != OURS:
         return ""
-    inside = "code/" + module.replace(".", "/")
+    inside = f"code/{module.replace('.', '/')}"
     if f"{inside}.py" in files or f"{inside}/__init__.py" in files:
         return ""
-    parent, _, _ = inside.rpartition("/")
-    if f"{parent}.py" in files:
+    parent = inside.rpartition("/")[0]
+    named_there = not (root / f"{inside.removeprefix(_INSIDE)[1:]}.py").is_file()
+    if f"{parent}.py" in files or (files.get(f"{parent}/__init__.py") and named_there):
         return ""
-    if files.get(f"{parent}/__init__.py") is not None:
-        return ""
-    return f"{inside.removeprefix('code/')}.py"
+    lacking = inside if f"{parent}/__init__.py" in files or not named_there else parent
+    return f"{lacking.removeprefix('code/')}.py"
 
 
 def _imported(tree: ast.AST, module: str, *, is_package: bool) -> Iterator[str]:

@@ -2,14 +2,15 @@
 
     python -m neuralshelf.model_packages.clip.convert RN50.pt weights/
 
-The files of openai/CLIP (`clip/clip.py` there says where they are) are TorchScript archives, which carry code. So a file is
-read only when it has the SHA-256 that is published in that place, or one that you give.
+The files of openai/CLIP (`clip/clip.py` there says where they are) are TorchScript archives, which carry code. So a
+file is read only when it has the SHA-256 that is published in that place, or one that you give.
 """
 
 import argparse
 import hashlib
 import json
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ _NOT_TENSORS_OF_THE_MODEL = ("input_resolution", "context_length", "vocab_size")
 
 @dataclass(frozen=True)
 class Published:
-    """A file of openai/CLIP: its SHA-256 in hex, as clip/clip.py states it, and the architecture's name in open_clip."""
+    """A file of openai/CLIP: its SHA-256 in hex, as clip/clip.py states it, and its architecture in open_clip."""
 
     sha256: str
     architecture: str
@@ -131,7 +132,9 @@ def _sha256(path: Path) -> str:
 def _tensors(source: Path) -> dict[str, torch.Tensor]:
     """The model's tensors with the precision they are stored in; a pickle is read as tensors or not at all."""
     try:
-        found: Any = torch.jit.load(str(source), map_location="cpu").state_dict()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # TorchScript is deprecated, but the weights come in it
+            found: Any = torch.jit.load(str(source), map_location="cpu").state_dict()
     except RuntimeError:  # not TorchScript
         try:
             found = torch.load(source, map_location="cpu", weights_only=True)

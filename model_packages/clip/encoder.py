@@ -32,6 +32,7 @@ RECIPE = "clip-1"
 PLACE = "{}"
 """Where the text stands in a prompt."""
 
+_OF_TEXT_TOWERS = ("config.json", "tokenizer.json")  # of transformers, where a model has one of its
 _AT_ONCE = 32
 _LONGEST = 16  # times its width (or height) that a picture's middle is cropped to, before it is resized
 
@@ -43,8 +44,8 @@ class ModelFilesError(ValueError):
 
 
 class ClipEncoder:
-    """A CLIP model. What it computes for a sample depends on nothing but the sample; sums in float32 differ by some 1e-7
-    with the number of samples in a call."""
+    """A CLIP model. A sample's vector depends on nothing but the sample; float32 sums differ by some 1e-7 with the
+    number of samples in a call."""
 
     name = "clip"
 
@@ -63,8 +64,8 @@ class ClipEncoder:
 
     @classmethod
     def load(cls, folder: Path, device: str | None = None) -> Self:
-        """The model of a folder: `open_clip_config.json` as open_clip writes it, one of WEIGHTS, the tokenizer's files if
-        it is not CLIP's own, and `neuralshelf.json` (`{"prompt": "this is {}"}`) if texts shall stand in a prompt.
+        """The model of a folder: `open_clip_config.json` as open_clip writes it, one of WEIGHTS, the tokenizer's files
+        if it is not CLIP's own, and `neuralshelf.json` (`{"prompt": "this is {}"}`) if texts shall stand in a prompt.
 
         Nothing is fetched, and no pickle is read.
 
@@ -76,13 +77,14 @@ class ClipEncoder:
         """
         config = _json(folder / CONFIG)
         prompt = _prompt(folder)
+        torch.backends.cudnn.allow_tf32 = False  # a GPU's convolutions of 10 bits differ with the batch
         recipe = json.dumps([RECIPE, config, prompt], sort_keys=True).encode()
         return cls(
             _model(folder, config),
             load_tokens(folder),
             config,
             prompt=prompt,
-            fingerprint=_fingerprint(recipe, _weights_path(folder)),
+            fingerprint=_fingerprint(recipe, [_weights_path(folder), *map(folder.joinpath, _OF_TEXT_TOWERS)]),
             device=device or ("cuda" if torch.cuda.is_available() else "cpu"),
         )
 
@@ -194,6 +196,13 @@ def _unit(vectors: Floats) -> Floats:
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9), np.float32)
 
 
-def _fingerprint(recipe: bytes, weights: Path) -> str:
-    with weights.open("rb") as file:
-        return hashlib.sha256(recipe + hashlib.file_digest(file, "sha256").digest()).hexdigest()[:16]
+def _fingerprint(recipe: bytes, files: Sequence[Path]) -> str:
+    """Of what is in `files`, whatever they are called; some may not be there."""
+    digest = hashlib.sha256(recipe)
+    for path in files:
+        if path.is_file():
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        else:
+            digest.update(bytes(32))
+    return digest.hexdigest()[:16]

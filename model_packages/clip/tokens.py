@@ -1,7 +1,8 @@
 """Texts to the token ids of a CLIP model, from files alone.
 
-open_clip's own byte-pair encoder takes a second a thousand letters without a space, and keeps every word it has seen. The
-same merges are run by the `tokenizers` library here; the ids are the same (tests/model_packages/test_clip_tokens.py).
+open_clip's own byte-pair encoder takes a second for a thousand letters without a space, and keeps every word it has
+seen. Here the same merges are run by the `tokenizers` library, and the ids are the same
+(tests/model_packages/test_clip_tokens.py).
 """
 
 from collections.abc import Sequence

@@ -79,10 +79,11 @@ def run(plan: Plan, say: Say) -> list[dict[str, float]]:
     asked = views.read(plan.held_out)
     products = {product: number for number, product in enumerate(sorted({view.product for view in shown}))}
     _check(plan, products, asked)
+    model = _begin(plan)
     settings = _settings(plan, shown, asked)
     an_epoch = math.ceil(len(shown) / plan.batch)
     steps = plan.epochs * an_epoch
-    fit = Fit(_begin(plan), len(products), steps, plan.pace, plan.seed)
+    fit = Fit(model, len(products), steps, plan.pace, plan.seed)
     folder = plan.out / "checkpoints"
     found = checkpoints.last(folder, settings)
     if found is None:

@@ -77,7 +77,8 @@ class MiniLmEncoder:
             tokens = [*tokens[: MAX_TOKENS - 1], tokens[-1]]  # the last one closes the sentence
         ids = np.asarray([tokens], np.int64)
         given = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
-        return np.asarray(self._session.run(None, {name: given[name] for name in self._inputs})[0], np.float32)[0]
+        (states,) = np.asarray(self._session.run(None, {name: given[name] for name in self._inputs})[0], np.float32)
+        return np.asarray(states, np.float32)
 
     def _embed_one(self, text: str) -> NDArray[np.float32]:
         mean = self.states(text).mean(axis=0)

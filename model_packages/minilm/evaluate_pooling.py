@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 
 
 def ranks(queries: NDArray[np.float32], documents: NDArray[np.float32]) -> NDArray[np.int64]:
-    """The place, from 1, of each query's own document by cosine, of unit rows of equal shape; a tie counts against it."""
+    """The place, from 1, of each query's own document by cosine, of unit rows of equal shape; a tie counts against."""
     likeness = queries @ documents.T
     own = np.diagonal(likeness)[:, None]
     return np.asarray((likeness >= own).sum(1), np.int64)
@@ -48,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("items", type=Path, help="JSON lines with title and description")
     lines = parser.parse_args(arguments).items.read_text(encoding="utf-8").splitlines()
     items = [json.loads(line) for line in lines if line.strip()]
-    states = [_states([item[field] for item in items]) for field in ("title", "description")]
+    encoder = MiniLmEncoder.load()
+    states = [[encoder.states(item[field]) for item in items] for field in ("title", "description")]
     found = {}
     for name, pool in (("mean over the tokens", _mean), ("first token", _first)):
         titles, descriptions = (np.stack([pool(of_text) for of_text in of_field]) for of_field in states)
@@ -58,11 +59,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"| {name} | " + " | ".join(f"{value:.3f}" for value in measures(places).values()) + " |")
     print("\nMRR gains {:.3f} (95 % interval {:.3f} to {:.3f})".format(*gain(*found.values())))
     return 0
-
-
-def _states(texts: Sequence[str]) -> list[NDArray[np.float32]]:
-    encoder = MiniLmEncoder.load()
-    return [encoder.states(text) for text in texts]
 
 
 def _mean(states: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Texts to unit vectors with a BERT of transformers, such as all-MiniLM-L6-v2 (Reimers and Gurevych, Sentence-BERT, 2019).
+"""Texts to unit vectors with a BERT of transformers: all-MiniLM-L6-v2 (Reimers and Gurevych, Sentence-BERT, 2019).
 
 The same model as `encoder`, in full precision and in batches: what runs on SageMaker.
 """
@@ -35,7 +35,7 @@ class Pooling(StrEnum):
     """How the vectors of tokens become that of a text."""
 
     MEAN = "mean"
-    FIRST_TOKEN = "first-token"
+    FIRST_TOKEN = "first-token"  # noqa: S105 - no password
 
 
 class ModelFilesError(ValueError):
@@ -43,8 +43,8 @@ class ModelFilesError(ValueError):
 
 
 class BertEncoder:
-    """A sentence encoder. What it computes for a text depends on the text alone; sums in float32 differ by some 1e-7 with
-    the texts beside it."""
+    """A sentence encoder. A text's vector depends on the text alone; float32 sums differ by some 1e-7 with the texts
+    beside it."""
 
     name = "minilm"
 

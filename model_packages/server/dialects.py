@@ -21,7 +21,6 @@ from neuralshelf.model_packages.server.refusals import (
     EndpointUnknown,
     InputRefused,
     MediaTypeRefused,
-    ModelFailed,
     NotReady,
     Refusal,
     SignatureRefused,

@@ -18,6 +18,9 @@ if find_spec("torch"):
     torch.set_num_threads(1)
 
 
+TOOLKIT = ("sagemaker_inference", "sagemaker_inference.errors")
+
+
 class _Elsewhere(pytest.Module):
     def collect(self) -> Iterator[pytest.Item]:
         pytest.skip("torch is not installed here: python tests/model_packages/run.py", allow_module_level=True)
@@ -32,4 +35,7 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
 def _no_toolkit(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine without SageMaker's toolkit: handlers raise the server's own refusals. The tests of the toolkit
     take this back."""
-    monkeypatch.setitem(sys.modules, "sagemaker_inference", None)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "sagemaker_inference"]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in TOOLKIT:
+        monkeypatch.setitem(sys.modules, name, None)

@@ -5,9 +5,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tests import awkward
-
 from neuralshelf.model_packages.server.limits import MAX_CHARACTERS, SAGEMAKER_MAX_BODY
+from tests import awkward
 
 TEXTS: Mapping[str, str] = {
     "words": "a red wine glass",
@@ -57,14 +56,13 @@ def body(text: str | None = None, picture: bytes | None = None, **more: Any) -> 
 
 def good(dimension: int) -> Mapping[str, bytes]:
     """Bodies in Titan's shape that have an answer."""
-    length = {"embeddingConfig": {"outputEmbeddingLength": dimension}}
     both = list(zip(TEXTS.values(), PICTURES.values(), strict=False))[:8]
     return {
         **{f"text: {name}": body(text) for name, text in TEXTS.items()},
         **{f"picture: {name}": body(picture=found.make()) for name, found in PICTURES.items()},
         **{f"both {place}": body(text, found.make()) for place, (text, found) in enumerate(both)},
         "a long line": body(picture=LONG.make()),
-        "the model's length": body("a mug", **length),
+        "the model's length": body("a mug", embeddingConfig={"outputEmbeddingLength": dimension}),
         "null is absent": b'{"inputText": "a mug", "inputImage": null, "embeddingConfig": null}',
         "a length of null": b'{"inputText": "a mug", "embeddingConfig": {"outputEmbeddingLength": null}}',
         "letters as escapes": b'{"inputText": "\\u0061 \\ud83c\\udf55"}',

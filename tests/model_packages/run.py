@@ -2,8 +2,8 @@
 
     python tests/model_packages/run.py [argument of pytest …]
 
-The environment is made once, of requirements.txt beside this file (some 6 GB), and kept in the cache folder under the hash
-of that file. NEURALSHELF_MODELS_PYTHON may name an interpreter that has it all, to use instead.
+The environment is made once, of requirements.txt beside this file (some 6 GB), and kept in the cache folder under the
+hash of that file. NEURALSHELF_MODELS_PYTHON may name an interpreter that has it all, to use instead.
 """
 
 import fcntl
@@ -55,8 +55,8 @@ def environment(cache: Path, requirements: Path) -> Path:
             begun = time.monotonic()
             shutil.rmtree(folder, ignore_errors=True)
             venv.create(folder, with_pip=True)
-            pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-            subprocess.run([*pip, "--requirement", requirements], check=True)
+            pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+            subprocess.run([*pip, "--requirement", str(requirements)], check=True)
             (folder / _COMPLETE).touch()
             print(f"{folder} made in {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
     return folder / "bin" / "python"

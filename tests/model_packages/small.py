@@ -53,13 +53,9 @@ def save_clip(folder: Path, architecture: dict[str, Any], seed: int = 1, **prepr
 def save_bert(folder: Path, seed: int = 1, **changes: Any) -> Path:
     """all-MiniLM-L6-v2 with two layers and 48 dimensions, and the real tokenizer."""
     folder.mkdir(parents=True, exist_ok=True)
-    size: dict[str, Any] = {
-        "hidden_size": 48,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "intermediate_size": 96,
-    }
-    config = BertConfig(vocab_size=30522, max_position_embeddings=512, initializer_range=0.3, **(size | changes))
+    size: dict[str, Any] = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    size |= {"intermediate_size": 96, "vocab_size": 30522, "max_position_embeddings": 512}
+    config = BertConfig(initializer_range=0.3, **(size | changes))
     torch.manual_seed(seed)
     BertModel(config).save_pretrained(folder)  # with the pooler, as the published one
     shutil.copy(WORDS, folder / "tokenizer.json")

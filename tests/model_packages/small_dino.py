@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tests.model_packages.small import WORDS
 from transformers import (
     BertConfig,
     GroundingDinoConfig,
@@ -15,6 +14,8 @@ from transformers import (
     ViTConfig,
     ViTModel,
 )
+
+from tests.model_packages.small import WORDS
 
 SIZE = 40
 
@@ -27,7 +28,9 @@ def vit(seed: int = 1, **changes: Any) -> Any:
     return ViTModel(ViTConfig(**(shape | changes))).eval()
 
 
-def save_vit(folder: Path, name: str = "model.safetensors", size: int | None = SIZE, seed: int = 1, **shape: Any) -> Path:
+def save_vit(
+    folder: Path, name: str = "model.safetensors", size: int | None = SIZE, seed: int = 1, **shape: Any
+) -> Path:
     """With the pooler that published files have, which is not used. `size`: of recipe.json; None writes none."""
     vit(seed, **shape).save_pretrained(folder)
     (folder / "model.safetensors").rename(folder / name)

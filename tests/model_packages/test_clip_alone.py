@@ -1,4 +1,4 @@
-"""What goes into an archive is enough: the handlers run with nothing else of this project, without a hub or a network."""
+"""What goes into an archive is enough: handlers run with nothing else of this project, without a hub or a network."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from tests.model_packages import small
 from tests.model_packages.inputs import PICTURES, body
 from tests.model_packages.ways import PACKAGES, Functions, handler
@@ -56,7 +57,8 @@ def test_the_sources_of_the_manifest_are_enough(package: str, tmp_path: Path) ->
     for number, sent in enumerate(bodies):
         (tmp_path / f"{number}.json").write_bytes(sent)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "HF_"))}
-    command = [sys.executable, code / "alone.py", model, *(tmp_path / f"{n}.json" for n in range(len(bodies)))]
+    paths = (code / "alone.py", model, *(tmp_path / f"{n}.json" for n in range(len(bodies))))
+    command = [sys.executable, *map(str, paths)]
     alone = subprocess.run(
         command, cwd=tmp_path, capture_output=True, text=True, env=environment | {"HF_HUB_OFFLINE": "1"}
     )

@@ -4,6 +4,7 @@ import hashlib
 import json
 import pickle
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,16 @@ import open_clip
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.model_packages import small
 
 from neuralshelf.model_packages.clip.convert import PUBLISHED, ConvertError, convert, main
 from neuralshelf.model_packages.clip.encoder import ClipEncoder
 from neuralshelf.model_packages.encoder import Sample
+from tests.model_packages import small
 
 NUMBERS = {"input_resolution": 64, "context_length": 77, "vocab_size": 49408}
 
 
-class Traced(torch.nn.Module):
+class Traced(torch.nn.Module):  # type: ignore[misc]  # torch has no types here
     """A model in half precision with three numbers beside its tensors, as the published archives are."""
 
     def __init__(self, model: Any) -> None:
@@ -45,7 +46,9 @@ def digest(path: Path) -> str:
 def published(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     model, path = small.clip_model(small.RESNET), tmp_path / "small.pt"
     if request.param == "TorchScript":
-        torch.jit.trace(Traced(model), torch.zeros(1)).save(str(path))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # as published, though deprecated
+            torch.jit.trace(Traced(model), torch.zeros(1)).save(str(path))
     else:
         torch.save(model.half().state_dict() | {name: torch.tensor(n) for name, n in NUMBERS.items()}, path)
     return path

@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from tests import awkward
-from tests.model_packages import small
-from tests.model_packages.inputs import TEXTS
 from transformers import BertTokenizerFast
 
 from neuralshelf.model_packages.clip.encoder import ClipEncoder, ModelFilesError
 from neuralshelf.model_packages.encoder import Encoder, Sample
+from tests import awkward
+from tests.model_packages import small
+from tests.model_packages.inputs import TEXTS
 
 SCENES = [awkward.scene(*size) for size in ((96, 64), (64, 96), (300, 200), (20, 20), (224, 224), (1, 1))]
 IMAGES: list[NDArray[np.uint8]] = [np.asarray(scene) for scene in SCENES]
@@ -122,9 +122,9 @@ def test_other_sizes_and_nothing_at_all_are_refused(encoder: Encoder) -> None:
 
 def test_a_prompt_is_for_texts_only_and_makes_another_space(folder: Path, tmp_path: Path) -> None:
     prompted = small.save_clip(tmp_path, small.VIT)
-    (prompted / "neuralshelf.json").write_text('{"prompt": "this is {}, {{0}}"}')
+    (prompted / "neuralshelf.json").write_text('{"prompt": "this is {} or {}"}')
     with pytest.raises(ModelFilesError, match=r"one \{\} in it"):
-        (prompted / "neuralshelf.json").write_text('{"prompt": "this is {} or {}"}') and ClipEncoder.load(prompted)
+        ClipEncoder.load(prompted)
     (prompted / "neuralshelf.json").write_text('{"prompt": "this is {} {0}"}')
     plain, encoder = ClipEncoder.load(folder), ClipEncoder.load(prompted)
     written = plain.encode([Sample("this is a {} mug {0}")], 48)
@@ -199,6 +199,8 @@ def test_a_text_tower_of_transformers_comes_from_the_folder_too(tmp_path: Path) 
         expected = model.encode_text(open_clip.get_tokenizer(f"local-dir:{tmp_path}")(texts), normalize=True).numpy()
     assert np.abs(encoder.encode([Sample(text) for text in texts], 48) - expected).max() <= 1e-6
     assert encoder.count_tokens("word " * 60) == 60
+    (tmp_path / "tokenizer.json").write_text((tmp_path / "tokenizer.json").read_text().replace('"zebra"', '"zebrq"'))
+    assert ClipEncoder.load(tmp_path, "cpu").fingerprint != encoder.fingerprint
     assert encoder.encode([Sample(text) for text in TEXTS.values()], 48).shape == (len(TEXTS), 48)
 
 

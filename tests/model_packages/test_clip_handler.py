@@ -9,9 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.model_packages import small
-from tests.model_packages.inputs import BAD, PICTURES, UNUSABLE, body, good
-from tests.model_packages.ways import Functions, Served, handler, served
 
 from neuralshelf.connectors.spec import SageMakerClip
 from neuralshelf.ingestion.catalogue import Product
@@ -19,6 +16,9 @@ from neuralshelf.ingestion.documents import Document
 from neuralshelf.ingestion.vectors.transform import write_requests
 from neuralshelf.model_packages.functions import PICTURES as MEDIA
 from neuralshelf.pipelines.spec import IndexSpec, VectorSpec
+from tests.model_packages import small
+from tests.model_packages.inputs import BAD, PICTURES, UNUSABLE, body, good
+from tests.model_packages.ways import Functions, Served, handler, served
 
 ARCHITECTURES = {"resnet": small.RESNET, "vit": small.VIT}
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from open_clip.tokenizer import SimpleTokenizer
-from tests.model_packages.inputs import TEXTS
 
 from neuralshelf.model_packages.clip.tokens import BytePairs
+from tests.model_packages.inputs import TEXTS
 
 SIMPLE = SimpleTokenizer()
 TOKENS = BytePairs(SIMPLE)

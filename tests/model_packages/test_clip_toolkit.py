@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from tests.model_packages import small
+from tests.model_packages.conftest import TOOLKIT
 from tests.model_packages.inputs import PICTURES, body
 from tests.model_packages.ways import Functions, handler
 
@@ -35,7 +37,8 @@ class Context:
 
 @pytest.fixture
 def toolkit(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.delitem(sys.modules, "sagemaker_inference")
+    for name in TOOLKIT:
+        monkeypatch.delitem(sys.modules, name)
     return pytest.importorskip("sagemaker_inference.transformer")
 
 
@@ -100,7 +103,7 @@ def test_a_refusal_is_the_clients_fault_there_too(
     context = Context(folder, media)
     (answer,) = run(toolkit, module, context, sent)
     assert context.status == (status, phrase)
-    monkeypatch.setitem(sys.modules, "sagemaker_inference", None)
+    monkeypatch.setitem(sys.modules, TOOLKIT[-1], None)
     refusal = Functions(module, module.model_fn(str(folder))).refusal(sent, media)
     assert refusal == (status, phrase, answer.split("\n")[0])
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.model_packages import small
-from tests.model_packages.inputs import TEXTS
 from tokenizers import Tokenizer
 from transformers import BertModel
 
 from neuralshelf.model_packages.encoder import Sample
 from neuralshelf.model_packages.minilm.torch_encoder import MAX_TOKENS, BertEncoder, ModelFilesError, Pooling
+from tests.model_packages import small
+from tests.model_packages.inputs import TEXTS
 
 SIZE = 48
 SAMPLES = [Sample(text) for text in TEXTS.values()] + [Sample(""), Sample("\ud800"), Sample("a\udfff")]

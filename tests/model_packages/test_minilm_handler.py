@@ -8,9 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.model_packages import small
-from tests.model_packages.inputs import BAD_LISTS, LISTS, TEXTS
-from tests.model_packages.ways import Functions, Served, handler, served
 
 from neuralshelf.connectors.spec import SageMakerText
 from neuralshelf.ingestion.catalogue import Product
@@ -18,6 +15,9 @@ from neuralshelf.ingestion.documents import Document
 from neuralshelf.ingestion.vectors.transform import write_requests
 from neuralshelf.model_packages.minilm.torch_encoder import ModelFilesError
 from neuralshelf.pipelines.spec import IndexSpec, VectorSpec
+from tests.model_packages import small
+from tests.model_packages.inputs import BAD_LISTS, LISTS, TEXTS
+from tests.model_packages.ways import Functions, Served, handler, served
 
 SIZE = 48
 

@@ -35,7 +35,8 @@ def handler(package: str) -> ModuleType:
     """`code/inference.py` of a package, as the container imports it."""
     path = PACKAGES / package / "code" / "inference.py"
     spec = importlib.util.spec_from_file_location(f"inference_of_{package}", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

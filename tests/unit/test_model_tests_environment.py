@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
+
 from tests.model_packages import run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,14 +36,14 @@ def test_what_failed_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     def fail(*_: object, **__: object) -> None:
         raise subprocess.CalledProcessError(1, "pip")
 
-    monkeypatch.setattr(run.venv, "create", lambda folder, **_: (folder / "bin").mkdir(parents=True))
-    monkeypatch.setattr(run.subprocess, "run", fail)
+    monkeypatch.setattr(venv, "create", lambda folder, **_: (folder / "bin").mkdir(parents=True))
+    monkeypatch.setattr(subprocess, "run", fail)
     with pytest.raises(subprocess.CalledProcessError):
         run.environment(tmp_path, requirements)
-    monkeypatch.setattr(run.subprocess, "run", lambda *_, **__: None)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: None)
     python = run.environment(tmp_path, requirements)
     assert python.parent.is_dir()
-    monkeypatch.setattr(run.subprocess, "run", fail)
+    monkeypatch.setattr(subprocess, "run", fail)
     assert run.environment(tmp_path, requirements) == python
     requirements.write_text("# something else\n")
     with pytest.raises(subprocess.CalledProcessError):

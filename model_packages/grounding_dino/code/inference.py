@@ -6,7 +6,8 @@ from pathlib import Path
 from neuralshelf.model_packages.grounding_dino.contract import Request, read, respond
 from neuralshelf.model_packages.grounding_dino.detector import GroundingDino
 from neuralshelf.model_packages.handler_errors import refused
-from neuralshelf.model_packages.server.refusals import MediaTypeRefused, Refusal
+from neuralshelf.model_packages.server.limits import SAGEMAKER_MAX_BODY
+from neuralshelf.model_packages.server.refusals import BodyTooLarge, MediaTypeRefused, Refusal
 
 _JSON = ("application/json", "application/octet-stream")
 
@@ -25,13 +26,16 @@ def model_fn(model_dir: str) -> GroundingDino:
 def input_fn(body: str | bytes | bytearray, content_type: str | None) -> Request:
     """A request understood, its picture decoded; the container hands JSON over as str.
 
-    Raises: what `refused` makes of InputRefused, MediaTypeRefused or ModelFailed.
+    Raises: what `refused` makes of BodyTooLarge, InputRefused, MediaTypeRefused or ModelFailed.
     """
+    content = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body)
     media = (content_type or _JSON[0]).partition(";")[0].strip().lower()
     try:
+        if len(content) > SAGEMAKER_MAX_BODY:
+            raise BodyTooLarge(f"Request body is larger than {SAGEMAKER_MAX_BODY} bytes")
         if media not in _JSON:
             raise MediaTypeRefused("Content type must be application/json")
-        return read(body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body))
+        return read(content)
     except Refusal as fault:
         raise refused(fault) from None
 

@@ -56,6 +56,10 @@ class SsdDetector:
         fingerprint = hashlib.sha256(RECIPE.encode() + model).hexdigest()[:16]
         return cls(Ssd(model, threads), Vocabulary(embed or _minilm), fingerprint)
 
+    def prepare(self) -> None:
+        """See Vocabulary.prepare."""
+        self._vocabulary.prepare()
+
     def detect(
         self, image: NDArray[np.uint8], prompt: str, box_threshold: float, text_threshold: float
     ) -> list[Detection]:

@@ -157,6 +157,10 @@ class Vocabulary:
         self._owners = [*self._exact.values(), *([None] * len(OTHERS))]
         self._meaning = lru_cache(_REMEMBERED)(self._measured)
 
+    def prepare(self) -> None:
+        """Do now what else the first phrase that is not listed waits for: three seconds of processor time."""
+        self._nearest(OTHERS[0])
+
     def meanings(self, phrases: Sequence[str], threshold: float) -> dict[str, set[str]]:
         """The classes that each phrase asks for; a phrase that asks for none is left out.
 

@@ -182,11 +182,14 @@ def load_models(cache: Path) -> Mapping[str, Endpoint]:
 def _detector(cache: Path) -> NamedDetector:
     """Raises: StartError."""
     try:
+        # Heavy, as in load_models.
         from neuralshelf.model_packages.detector import SsdDetector, WeightsError
     except ImportError as error:
         raise StartError(f"--detector needs {error.name}; next: pip install 'neuralshelf[local,detect]'") from None
     try:
-        return SsdDetector.load(cache / "detector", progress=_Progress())
+        detector = SsdDetector.load(cache / "detector", progress=_Progress())
+        detector.prepare()
+        return detector
     except WeightsError as error:
         raise StartError(str(error)) from None
 

@@ -45,7 +45,7 @@ def detect(words: argparse.Namespace) -> int:
     if words.out is not None:
         _file_type(words.out)
     if box is not None:
-        found, only = Detected((), read_picture(words.picture)), None
+        found = Detected((), read_picture(words.picture))
     else:
         found = _looked(words)
         what = f"{words.picture}" + (f" for {words.prompt!r}" if words.prompt else "")

@@ -39,7 +39,7 @@ def _bucket_response_put(self: Any, request: Any, bucket_name: str, querystring:
     answer = _put_bucket(self, request, bucket_name, querystring)
     if not querystring and body:
         pairs = [[part.text or "" for part in tag] for tag in ElementTree.fromstring(body).iterfind(".//{*}Tag")]
-        self.backend.put_bucket_tagging(bucket_name, {key: value for key, value in pairs})
+        self.backend.put_bucket_tagging(bucket_name, dict(pairs))
     return answer
 
 

@@ -52,5 +52,5 @@ def _sagemaker(sagemaker: Any) -> Iterator[str]:
 
 def set_endpoint(name: str, status: str, reason: str | None = None) -> None:
     """Bring an endpoint into a state that moto never comes to by itself."""
-    endpoint = sagemaker_backends[ACCOUNT][REGION].endpoints[name]
+    endpoint: Any = sagemaker_backends[ACCOUNT][REGION].endpoints[name]
     endpoint.endpoint_status, endpoint.failure_reason = status, reason

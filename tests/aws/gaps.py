@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
+from xml.etree import ElementTree
 
-import xmltodict
 from moto.bedrock.exceptions import ResourceNotFoundException
 from moto.bedrock.responses import BedrockResponse
 from moto.core.responses import ActionResult
@@ -38,9 +38,8 @@ def _bucket_response_put(self: Any, request: Any, bucket_name: str, querystring:
     body = self.body
     answer = _put_bucket(self, request, bucket_name, querystring)
     if not querystring and body:
-        given = xmltodict.parse(body)["CreateBucketConfiguration"].get("Tags", {}).get("Tag", [])
-        tags = {tag["Key"]: tag["Value"] for tag in (given if isinstance(given, list) else [given])}
-        self.backend.put_bucket_tagging(bucket_name, tags)
+        pairs = [[part.text or "" for part in tag] for tag in ElementTree.fromstring(body).iterfind(".//{*}Tag")]
+        self.backend.put_bucket_tagging(bucket_name, dict(pairs))
     return answer
 
 

@@ -1,6 +1,7 @@
 """A project on disk with archives to deploy, worked on through the command line in this process."""
 
 import copy
+import gzip
 import io
 import json
 import tarfile
@@ -63,12 +64,12 @@ def archive(content: bytes) -> bytes:
     head = json.dumps(tensor).encode()
     weights = len(head).to_bytes(8, "little") + head + content
     files = {"model.safetensors": weights, "code/inference.py": b"\n", "code/requirements.txt": b"\n"}
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, body in files.items():
             item = tarfile.TarInfo(name)
             item.size = len(body)
             tar.addfile(item, io.BytesIO(body))
-    return buffer.getvalue()
+    return gzip.compress(buffer.getvalue(), mtime=0)
 
 
 @dataclass

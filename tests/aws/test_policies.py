@@ -80,7 +80,8 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, str]]:
     From nothing to nothing, with a change, an endpoint that failed, a trust policy that somebody edited, and an upload
     that was broken off.
     """
-    policy, seen = rendered()["deployer"], set()
+    policy = rendered()["deployer"]
+    seen: set[tuple[str, str]] = set()
     with account(tmp_path_factory.mktemp("aws")), tapped() as tap:
         shop = Shop(tmp_path_factory.mktemp("shop"))
         shop.endpoints["shop-clip"]["model"] = ELSEWHERE

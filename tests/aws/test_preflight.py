@@ -25,7 +25,8 @@ def states(found: Any) -> dict[str, str]:
 
 def linked_role() -> None:
     """The role that OpenSearch makes for itself."""
-    client("iam").create_service_linked_role(AWSServiceName="opensearchservice.amazonaws.com")
+    path, name = "/aws-service-role/opensearchservice.amazonaws.com/", "AWSServiceRoleForAmazonOpenSearchService"
+    client("iam").create_role(RoleName=name, Path=path, AssumeRolePolicyDocument="{}")
 
 
 def test_an_account_that_is_ready(shop: Shop, tap: Wiretap, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,9 @@ from neuralshelf.local.stack import Stack
 from neuralshelf.resource import Kind
 from neuralshelf.settings import Folders
 from tests.aws.account import ACCOUNT, client
+from tests.aws.authorization import check
 from tests.aws.shop import Shop
-from tests.aws.wiretap import Wiretap
+from tests.aws.wiretap import Wiretap, nothing
 
 
 @pytest.mark.parametrize("account", [None, ACCOUNT])
@@ -31,11 +32,14 @@ def test_connectors_name_the_deployed_role(shop: Shop, tap: Wiretap, tmp_path: P
         assert not connector.secrets
 
 
-def test_no_role_is_made_where_the_environment_has_credentials(shop: Shop) -> None:
+def test_no_role_is_made_where_the_environment_has_credentials(shop: Shop, tap: Wiretap) -> None:
     shop.environment["runtime"]["role_arn"] = f"arn:aws:iam::{ACCOUNT}:role/theirs"
     shop.environment["hosting"]["role_arn"] = f"arn:aws:iam::{ACCOUNT}:role/containers"
     shop.write()
-    shop.deployer().deploy()
+    deployer = shop.deployer()
+    tap.before = lambda *call: check(deployer.desired.policies["deployer"], *call)
+    deployer.deploy()
+    tap.before = nothing
     assert client("iam").list_roles()["Roles"] == []
     (first, *_) = client("sagemaker").list_models()["Models"]
     model = client("sagemaker").describe_model(ModelName=first["ModelName"])

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from neuralshelf.deploy.calls import Aws
+from neuralshelf.deploy.calls import Aws, Denied
 from neuralshelf.deploy.names import Names, from_tag_list
 from neuralshelf.errors import DeployError
 
@@ -131,9 +131,9 @@ def observe_bucket(aws: Aws, names: Names, bucket: str) -> Bucket | None:
     try:
         if aws.ask("s3", "HeadBucket", Bucket=bucket, ExpectedBucketOwner=names.account) is None:
             return None
-    except DeployError as fault:
+    except Denied:
         hint = "choose another hosting.bucket, or allow s3:ListBucket on it"
-        raise type(fault)(f"bucket {bucket} is of another account, or closed to this login", hint=hint) from None
+        raise DeployError(f"bucket {bucket} is of another account, or closed to this login", hint=hint) from None
     tags = aws.ask("s3", "GetBucketTagging", Bucket=bucket) or {"TagSet": []}
     ours = names.owns(from_tag_list(tags["TagSet"]))
     listed: list[Json] = []

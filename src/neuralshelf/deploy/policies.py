@@ -49,7 +49,6 @@ def policies(deployment: Deployment, hosting: Hosting, names: Names, images: lis
     artefacts = sorted({s3 + model.removeprefix("s3://") for model in models if model.startswith("s3://")})
     place = {"bucket": hosting.bucket, "places": list(names.places), "artefacts": artefacts}
     invoke = deployment.environment.uses_deployed_role
-    ours = ([] if hosting.role_arn else [names.execution_role]) + ([names.invoke_role] if invoke else [])
     specs = deployment.config.connectors.values()
     return {
         "opensearch-invoke-trust": render("iam/opensearch-invoke-trust.json.j2", **account, domain=domain(deployment)),
@@ -67,7 +66,7 @@ def policies(deployment: Deployment, hosting: Hosting, names: Names, images: lis
             **place,
             stem=names.stem,
             job=names.prefix[:STEM],
-            roles=[names.role_arn(role) for role in ours],
+            roles=[names.role_arn(role) for role in (names.execution_role, names.invoke_role)],
             execution_role=execution_role(hosting, names),
             invoke_role=names.role_arn(names.invoke_role) if invoke else None,
             endpoints=list(hosting.endpoints),

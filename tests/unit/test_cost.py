@@ -135,9 +135,7 @@ def test_every_dimension_that_grows_costs_more() -> None:
     small = Usage(products=100_000, pictures=100_000, searches=1000, updates=10)
     for name, value in {"pictures": 10_000_000, "searches": 9000, "updates": 900, "hours": 744, "instances": 2}.items():
         more = estimate(found, Usage(**(vars(small) | {name: value})))
-        assert more.total("once") + more.total("month") > sum(map(estimate(found, small).total, ("once", "month"))), (
-            name
-        )
+        assert both(more) > both(estimate(found, small)), name
 
 
 def test_totals_are_the_sums_of_their_positions() -> None:

@@ -227,8 +227,12 @@ def test_only_two_actions_are_for_everything() -> None:
 def test_endpoints_that_differ_by_dashes_alone_are_refused() -> None:
     hosted = {"package": "clip", "model": "s3://a/b.tar.gz"}
     hosting = {"bucket": "shop-models", "endpoints": {"a1": hosted, "a-1": hosted}}
-    with pytest.raises(ConfigError, match="a1 and a-1 differ by dashes only"):
+    with pytest.raises(ConfigError, match="a1 and a-1 differ by dashes and capitals only"):
         Stacks(deployment({"region": "us-east-1", "hosting": hosting})).texts()
+
+
+def test_an_archive_of_two_endpoints_goes_to_both_places() -> None:
+    assert list(Stacks(deployments()["multi-model"]).uploads().values()).count("build/clip.tar.gz") == 2
 
 
 def test_a_long_project_has_a_domain_with_a_short_name() -> None:
@@ -276,7 +280,7 @@ def test_the_verb_says_it_in_json(tmp_path: Path, capsys: pytest.CaptureFixture[
     found = json.loads(capsys.readouterr().out)
     assert found["format_version"] == 1
     assert len(found["files"]) == 4
-    assert all(url.startswith("s3://") for url in found["uploads"].values())
+    assert all(url.startswith("s3://") for url in found["uploads"])
 
 
 def test_the_verb_wants_to_know_where(capsys: pytest.CaptureFixture[str]) -> None:

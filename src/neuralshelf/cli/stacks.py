@@ -37,6 +37,6 @@ def stacks(words: argparse.Namespace) -> int:
         return 0
     for file in written:
         print(file)
-    for archive, url in made.uploads().items():
+    for url, archive in made.uploads().items():
         print(f"before CreateEndpoints=true, once the bucket is there: aws s3 cp {archive} {url}")
     return 0

@@ -138,17 +138,19 @@ class Stacks:
             made = self._endpoint(name, hosted.model_copy(update=changes))
             if made.id in found:
                 hint = "rename one of them"
-                raise ConfigError(f"endpoints {found[made.id].name} and {name} differ by dashes only", hint=hint)
+                raise ConfigError(
+                    f"endpoints {found[made.id].name} and {name} differ by dashes and capitals only", hint=hint
+                )
             found[made.id] = made
         return list(found.values())
 
     def uploads(self) -> dict[str, str]:
-        """Archive on this machine -> where the stacks look for it in S3."""
+        """Where the stacks look for an archive in S3 -> the one on this machine."""
         found = {}
         for name, hosted in self.hosting.endpoints.items() if self.hosting else ():
             for package, archive in hosted.archives.items():
                 if not archive.startswith("s3://"):
-                    found[archive] = f"{self._folder(name)}{package}.tar.gz"
+                    found[f"{self._folder(name)}{package}.tar.gz"] = archive
         return found
 
     def image(self, hosted: EndpointHosting) -> str:

@@ -33,6 +33,7 @@ from neuralshelf.settings import ClusterConfig, VectorStore
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS, DIMENSION, BULK = 1_639, 1_024, 200
+K = (1, 3, 10)
 
 Floats = NDArray[np.float32]
 Embed = Callable[[Sequence[str]], Floats]
@@ -71,16 +72,17 @@ def first_pooled(model: MiniLmEncoder) -> Embed:
     return lambda texts: np.stack([one(text) for text in texts])
 
 
-def found(embed: Embed, queries: Mapping[str, str], documents: Sequence[tuple[str, str]], k: int) -> float:
-    """Share of queries with a right document among the first k.
+def found(embed: Embed, queries: Mapping[str, str], documents: Sequence[tuple[str, str]]) -> list[float]:
+    """Share of queries with a right document among the first k, for each k of K.
 
     Args:
         queries: text -> the label of its right documents.
         documents: (label, text).
     """
     labels = np.array([label for label, _ in documents])
-    nearest = np.argsort(-embed(list(queries)) @ embed([text for _, text in documents]).T, axis=1, kind="stable")[:, :k]
-    return float(np.mean([wanted in labels[row] for wanted, row in zip(queries.values(), nearest, strict=True)]))
+    order = np.argsort(-embed(list(queries)) @ embed([text for _, text in documents]).T, axis=1, kind="stable")
+    right = labels[order] == np.array(list(queries.values()))[:, None]
+    return [float(right[:, :k].any(axis=1).mean()) for k in K]
 
 
 def texts(model: MiniLmEncoder, data: Path | None) -> str:
@@ -103,10 +105,8 @@ def texts(model: MiniLmEncoder, data: Path | None) -> str:
     told = []
     for name, (queries, documents) in sets.items():
         for pooling, embed in (("mean", mean_pooled(model)), ("first token", first_pooled(model))):
-            told.append(
-                (name, len(queries), pooling, *(f"{found(embed, queries, documents, k):.3f}" for k in (1, 3, 10)))
-            )
-    return tabulate(told, headers=("set", "queries", "pooling", "@1", "@3", "@10"), tablefmt="github")
+            told.append((name, len(queries), pooling, *(f"{share:.3f}" for share in found(embed, queries, documents))))
+    return tabulate(told, headers=("set", "queries", "pooling", *(f"@{k}" for k in K)), tablefmt="github")
 
 
 def bulk(client: OpenSearch) -> Ratio:

@@ -8,7 +8,7 @@ import pytest
 from neuralshelf.deployment import Config
 from neuralshelf.errors import ConfigError
 from neuralshelf.pipelines import pipeline_resources
-from neuralshelf.pipelines.spec import SearchSpec
+from neuralshelf.pipelines.spec import SearchSpec, VectorSpec
 from neuralshelf.resource import Kind, Resource
 from neuralshelf.settings import VectorStore
 
@@ -161,3 +161,31 @@ def test_a_slider_shares_evenly_where_the_vectors_have_no_weight() -> None:
 
 def test_the_keyword_template_is_named_after_the_other() -> None:
     assert SearchSpec.parse(SHOP["search"] | {"template": "wine-search"}, "f").keyword_template == "wine-keyword-search"
+
+
+def test_a_vector_is_compared_by_cosine_unless_it_says_otherwise() -> None:
+    found = body(shop("index.vectors.text_vector.space", "l2"), Kind.INDEX)["mappings"]["properties"]
+    assert (found["text_vector"]["space_type"], found["image_vector"]["space_type"]) == ("l2", "cosinesimil")
+    with pytest.raises(ConfigError, match="space"):
+        Config.parse(shop("index.vectors.text_vector.space", "hamming"), "shop.yaml")
+
+
+@pytest.mark.parametrize("cosine", [1.0, 0.5, 0.0, -1.0])
+def test_a_cosine_comes_back_out_of_the_score_of_either_space(cosine: float) -> None:
+    by_angle, by_distance = VectorSpec(connector="c", image="i"), VectorSpec(connector="c", image="i", space="l2")
+    assert by_angle.cosine((1 + cosine) / 2) == pytest.approx(cosine)
+    assert by_distance.cosine(1 / (1 + (2 - 2 * cosine))) == pytest.approx(cosine)  # distance² = 2 - 2 cosine
+
+
+def test_collapse_is_a_parameter_of_an_index_of_products_and_no_filter() -> None:
+    config = shop("index.product", "brand")
+    sources = [r.body["script"]["source"] for r in resources(config) if r.kind is Kind.SEARCH_TEMPLATE]
+    assert len(sources) == 2
+    assert all('<%#collapse%>"collapse": {"field": "brand"},<%/collapse%>' in source for source in sources)
+    assert not any(
+        "collapse" in r.body["script"]["source"] for r in resources(shop()) if r.kind is Kind.SEARCH_TEMPLATE
+    )
+    config = shop("index.fields.collapse", "keyword")
+    config["search"]["filters"] = ["collapse"]
+    with pytest.raises(ConfigError, match="'collapse' is a parameter of the search template"):
+        Config.parse(config, "shop.yaml")

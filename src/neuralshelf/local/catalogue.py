@@ -59,7 +59,8 @@ def evaluate_deployment(
     if vector is None or field is None:
         raise ConfigError("the index has no picture vector", hint="add one under index.vectors in the configuration")
     client = stack.client(deployment)
-    evaluator = Evaluator(client, index.name, vector=vector, picture_field=field)
+    cosine = index.vectors[vector].cosine
+    evaluator = Evaluator(client, index.name, vector=vector, picture_field=field, cosine=cosine)
     found: dict[str, dict[str, float]] = {}
     if catalogue.is_file():
         found["sample"] = evaluator.sample(catalogue)

@@ -99,13 +99,13 @@ def _ingest(
     rows: Sequence[Mapping[str, Any]],
     views: Mapping[str, Sequence[str]],
 ) -> Report:
-    """The catalogue, products with further pictures as a row with all of them."""
+    """The catalogue, products with further pictures as a row with all of them. Nobody searches meanwhile."""
     if not any(views.values()):
-        return ingest_catalogue(stack, deployment, catalogue, Options())
+        return ingest_catalogue(stack, deployment, catalogue, Options(full_speed=True))
     several = stack.folders.state / "example" / catalogue.name
     several.parent.mkdir(parents=True, exist_ok=True)
     with several.open("w", encoding="utf-8") as file:
         for row in rows:
             fields = {key: value for key, value in row.items() if key != "image"}
             file.write(json.dumps(fields | {"images": [row["image"], *views[row["id"]]]}) + "\n")
-    return ingest_catalogue(stack, deployment, several, Options(pictures=str(catalogue.parent)))
+    return ingest_catalogue(stack, deployment, several, Options(pictures=str(catalogue.parent), full_speed=True))

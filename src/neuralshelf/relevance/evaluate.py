@@ -3,7 +3,7 @@
 import base64
 import sys
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,19 @@ MAX_K = 10_000
 class Evaluator:
     """Evaluates the picture vectors of one deployment on judged sets, each in an index of its own, deleted again."""
 
-    def __init__(self, client: OpenSearch, index: str, *, vector: str, picture_field: str) -> None:
-        """`index` is the provisioned index whose mapping and pipelines the sets' indexes copy."""
+    def __init__(
+        self, client: OpenSearch, index: str, *, vector: str, picture_field: str, cosine: Callable[[float], float]
+    ) -> None:
+        """
+        Args:
+            index: the provisioned one whose mapping and pipelines the sets' indexes copy.
+            cosine: of a score (`VectorSpec.cosine`).
+        """
         self._client = client
         self._index = index
         self._vector = vector
         self._picture_field = picture_field
+        self._cosine = cosine
 
     def clothing(self, folder: Path) -> dict[str, float]:
         """Ten-class accuracy: each picture belongs to the class whose query gives it the highest score."""
@@ -91,8 +98,7 @@ class Evaluator:
     def _self_match(self, index: str, item: Item) -> float | None:
         """Cosine of the first hit when it is the picture itself or one with the same bytes, else None."""
         first = self._hits(index, {"query_image": _base64(item.picture)}, 1)[0]
-        # Lucene's cosine score is (1 + cosine) / 2.
-        return 2 * float(first["_score"]) - 1 if first["_id"] == item.id else None
+        return self._cosine(float(first["_score"])) if first["_id"] == item.id else None
 
     def _hits(self, index: str, query: Mapping[str, str], size: int) -> list[dict[str, Any]]:
         k = min(max(size, 100), MAX_K)

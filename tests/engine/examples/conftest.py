@@ -22,7 +22,7 @@ from neuralshelf.settings import Folders
 from tests.engine.conftest import ServeModels
 
 ROOT = Path(__file__).resolve().parents[3]
-KINDS = ("wine glass", "beer glass", "teapot", "sofa", "rocking chair", "park bench", "padlock", "chair", "coffee mug")
+KINDS = ("wine glass", "teapot", "sofa", "rocking chair", "park bench", "padlock", "chair", "coffee mug")
 ENVIRONMENT = "test"
 TIMEOUT_SECONDS = 500
 KEYS = ("EXAMPLE_ACCESS_KEY", "EXAMPLE_SECRET_KEY")

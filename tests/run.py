@@ -1,15 +1,17 @@
 """Every test that this machine can run, in two processes side by side, each with an engine of its own; at last the
-engine's once more in a container."""
+engine's once more in a container, and those of the model packages in an environment with torch."""
 
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+HERE = Path(__file__).parent
 PYTEST = (sys.executable, "-m", "pytest", "-m", "not extended")
 BESIDE = (
     *("tests/unit", "tests/golden", "tests/contract", "tests/browser", "tests/packaging"),
     *("tests/engine/security", "tests/faults", "tests/engine/test_stack.py", "tests/engine/test_engine_life.py"),
+    *("tests/aws", "tests/aws_batch", "tests/detector", "tests/model_packages"),
 )
 
 
@@ -23,7 +25,8 @@ def main() -> int:
             beside.terminate()
         told.seek(0)
         print(f"meanwhile {' '.join(BESIDE)}:\n{told.read()}", flush=True)
-    ended.append(subprocess.call([sys.executable, Path(__file__).parent / "engine" / "container" / "run.py"]))
+    for environment in ("engine/container", "model_packages"):
+        ended.append(subprocess.call([sys.executable, HERE / environment / "run.py"]))
     return int(any(ended))
 
 

@@ -26,10 +26,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from neuralshelf.background import give_way
-from neuralshelf.model_packages.encoder import Encoder
 from neuralshelf.model_packages.server.batching import Batcher
 from neuralshelf.model_packages.server.bodies import Body
-from neuralshelf.model_packages.server.contracts import Multimodal, Work
+from neuralshelf.model_packages.server.contracts import Multimodal
 from neuralshelf.model_packages.server.counters import Counters
 from neuralshelf.model_packages.server.detection import DETECTOR_ENDPOINT, Detection, NamedDetector
 from neuralshelf.model_packages.server.dialects import Bedrock, Container, Dialect, SageMaker

@@ -81,7 +81,8 @@ def assert_same(
     """Nothing lost, nothing stale, nothing too many; every text vector is the one that `encoder` gives.
 
     Args:
-        older: ids of documents that a client updated in the moment of a swap, which may have merged with an older state.
+        older: ids of documents that a client updated in the moment of a swap: they may have merged with an older
+            state.
     """
     found = held(client, index)
     lost, extra = expected.keys() - found.keys(), found.keys() - expected.keys()
@@ -143,7 +144,7 @@ class Traffic:
                 elif kind < 0.85:
                     part = product(chance)
                     part = {"price": part["price"]} if kind < 0.7 else {"title": part["title"]}
-                    # a migration may be carrying this very document: RESILIENCE.md says that an update has to be repeated
+                    # a migration may be carrying this very document (RESILIENCE.md, "Not held")
                     repeat = {"retry_on_conflict": 3}
                     self.client.update(index=self.alias, id=identity, body={"doc": part}, params=repeat)
                     self.documents[identity] = self.documents[identity] | part

@@ -22,7 +22,7 @@ from pathlib import Path
 from PIL import Image
 from starlette.types import ASGIApp
 
-from neuralshelf.model_packages.manifest import PackageError
+from neuralshelf.model_packages.packaging.manifest import PackageError
 from neuralshelf.model_packages.server.app import create_app
 from neuralshelf.model_packages.server.detection import NamedDetector
 from neuralshelf.model_packages.server.endpoints import CLIP_ENDPOINT, Endpoint, standard_endpoints

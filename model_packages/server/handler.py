@@ -35,8 +35,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from neuralshelf.model_packages.archive import unpack
-from neuralshelf.model_packages.manifest import PackageError
+from neuralshelf.model_packages.packaging.archive import unpack
+from neuralshelf.model_packages.packaging.manifest import PackageError
 from neuralshelf.model_packages.server.bodies import Body
 from neuralshelf.model_packages.server.counters import Counters
 from neuralshelf.model_packages.server.dialects import Container, Said

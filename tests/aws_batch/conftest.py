@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from neuralshelf import cli
-from neuralshelf.deploy import batch_job
+from neuralshelf.deploy.batch import job as batch_job
 from neuralshelf.engine import Engine
 from neuralshelf.model_packages.encoder import Encoder, Sample
 from neuralshelf.model_packages.server.app import create_app

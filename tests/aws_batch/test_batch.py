@@ -8,11 +8,11 @@ import boto3
 import pytest
 
 from neuralshelf.connectors.resources import model_name
-from neuralshelf.deploy.batch_cluster import start_by_cluster
-from neuralshelf.deploy.batch_folder import S3Folder
-from neuralshelf.deploy.batch_job import Task, TransformJobs
+from neuralshelf.deploy.batch.cluster import start_by_cluster
+from neuralshelf.deploy.batch.folder import S3Folder
+from neuralshelf.deploy.batch.job import Task, TransformJobs
 from neuralshelf.errors import ConfigError
-from neuralshelf.local import batch
+from neuralshelf.local.batch import run as batch
 from tests.aws_batch.conftest import BUCKET, BatchShop, MakeShop
 from tests.aws_batch.transform import REGION
 from tests.engine.ingestion.test_backfill import cosine
@@ -213,7 +213,7 @@ def test_a_job_goes_on_without_us_and_one_that_was_stopped_is_begun_anew(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("neuralshelf.deploy.batch_job.time.sleep", interrupt)
+        patch.setattr("neuralshelf.deploy.batch.job.time.sleep", interrupt)
         shop.batch(code=130)
     assert "go on without us" in shop.err
     assert shop.err.count("going on with transform job") == 2
@@ -230,7 +230,7 @@ def test_a_job_that_is_stopped_while_we_wait_is_told(make_shop: MakeShop, monkey
     shop = make_shop(2)
     shop.service.hold.set()
     monkeypatch.setattr(
-        "neuralshelf.deploy.batch_job.time.sleep", lambda seconds: list(map(shop.service.stop, shop.service.jobs))
+        "neuralshelf.deploy.batch.job.time.sleep", lambda seconds: list(map(shop.service.stop, shop.service.jobs))
     )
     shop.batch(code=1)
     assert "was stopped; next: run it again: it begins anew" in shop.err

@@ -1,6 +1,6 @@
 """`batch --from-s3`: pictures that lie in S3 are embedded as they lie there, and joined by their keys."""
 
-from neuralshelf.deploy.batch_folder import S3Folder
+from neuralshelf.deploy.batch.folder import S3Folder
 from tests.aws_batch.conftest import BatchShop, MakeShop
 from tests.aws_batch.test_batch import vectors
 from tests.engine.ingestion.test_backfill import cosine

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from neuralshelf.model_packages.manifest import PackageError
+from neuralshelf.model_packages.packaging.manifest import PackageError
 from neuralshelf.model_packages.server.handler import Call, Handler, HandlerRefused, create_package_app
 from neuralshelf.model_packages.server.limits import SAGEMAKER_MAX_BODY, Limits
 from neuralshelf.model_packages.server.refusals import InputRefused, ModelFailed

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from neuralshelf.model_packages.archive import build
-from neuralshelf.model_packages.weights import Weight
+from neuralshelf.model_packages.packaging.archive import build
+from neuralshelf.model_packages.packaging.weights import Weight
 from tests.unit import model_package, tars
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from neuralshelf.model_packages.archive import ArchiveLimits, ArchiveRefused, check, unpack
+from neuralshelf.model_packages.packaging.archive import ArchiveLimits, ArchiveRefused, check, unpack
 
 BLOCK = 512
 END = bytes(2 * BLOCK)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from neuralshelf.model_packages import archive
-from neuralshelf.model_packages.archive import Built, build, check, contents, unpack
-from neuralshelf.model_packages.manifest import PackageError
-from neuralshelf.model_packages.weights import Weight
+from neuralshelf.model_packages.packaging import archive
+from neuralshelf.model_packages.packaging.archive import Built, build, check, contents, unpack
+from neuralshelf.model_packages.packaging.manifest import PackageError
+from neuralshelf.model_packages.packaging.weights import Weight
 from tests.unit import model_package, tars
 
 WEIGHTS = tars.safetensors()

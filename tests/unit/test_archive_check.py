@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from neuralshelf.model_packages.archive import ArchiveLimits, ArchiveRefused, check, unpack
-from neuralshelf.model_packages.manifest import PackageError
+from neuralshelf.model_packages.packaging.archive import ArchiveLimits, ArchiveRefused, check, unpack
+from neuralshelf.model_packages.packaging.manifest import PackageError
 from tests.unit import tars
 from tests.unit.tars import refused
 
@@ -310,7 +310,7 @@ def test_unpacking_takes_little_memory_however_large_the_weights(tmp_path: Path)
         file.write(tars.member("model.safetensors", whole) + tars.END)
     code = (
         "import re, sys\nfrom pathlib import Path\n"
-        "from neuralshelf.model_packages.archive import unpack\n"
+        "from neuralshelf.model_packages.packaging.archive import unpack\n"
         "unpack(Path(sys.argv[1]), Path(sys.argv[2]))\n"
         "print(re.search('VmHWM: +([0-9]+)', Path('/proc/self/status').read_text().replace('\\t', ' '))[1])\n"
     )

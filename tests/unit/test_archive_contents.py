@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from neuralshelf.model_packages.archive import check
+from neuralshelf.model_packages.packaging.archive import check
 from tests.unit import tars
 from tests.unit.tars import refused
 

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import IncompleteReadError
 from botocore.response import StreamingBody
 
-from neuralshelf.deploy.batch_folder import S3Folder, Stored, input_of
+from neuralshelf.deploy.batch.folder import S3Folder, Stored, input_of
 from neuralshelf.errors import ConfigError, InputError, ServerError
 from tests.unit.picture_sources import pretended_aws
 

@@ -8,9 +8,9 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from neuralshelf.deploy.batch_calls import asking
-from neuralshelf.deploy.batch_job import MAX_NAME, Task, TransformJobs, task_name
-from neuralshelf.deploy.batch_model import deployed_model
+from neuralshelf.deploy.batch.calls import asking
+from neuralshelf.deploy.batch.job import MAX_NAME, Task, TransformJobs, task_name
+from neuralshelf.deploy.batch.model import deployed_model
 from neuralshelf.errors import ConfigError, ServerError
 from tests.unit.picture_sources import pretended_aws
 

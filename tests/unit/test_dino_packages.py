@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from neuralshelf.model_packages import sources
-from neuralshelf.model_packages.manifest import Manifest, PackageError
+from neuralshelf.model_packages.packaging import sources
+from neuralshelf.model_packages.packaging.manifest import Manifest, PackageError
 
 CONTRACT = """
 import sys
@@ -18,7 +18,7 @@ import neuralshelf.model_packages.grounding_dino.contract
 
 @pytest.mark.parametrize("name", ["dino", "grounding_dino"])
 def test_the_sources_of_the_manifest_are_enough(name: str) -> None:
-    package = sources.HERE / name
+    package = sources.ROOT / name
     manifest = Manifest.read(package)
     assert manifest.name == name
     files = sources.modules(manifest)
@@ -32,7 +32,7 @@ def test_the_sources_of_the_manifest_are_enough(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["dino", "grounding_dino"])
 def test_requirements_are_pinned_and_without_torch(name: str) -> None:
-    lines = (sources.HERE / name / "code" / "requirements.txt").read_text().splitlines()
+    lines = (sources.ROOT / name / "code" / "requirements.txt").read_text().splitlines()
     assert lines == sorted(lines)
     assert all(len(line.split("==")) == 2 for line in lines)
     assert not any(line.startswith("torch") for line in lines)

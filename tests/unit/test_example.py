@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,11 @@ from PIL import Image
 from neuralshelf.connectors.spec import BedrockTitanMultimodal
 from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ConfigError, InputError
-from neuralshelf.local import example_scene
-from neuralshelf.local.example import _views
-from neuralshelf.local.example_parts import Asking, question, wilson
-from neuralshelf.local.example_scene import compose
-from neuralshelf.local.example_spec import Example, ExampleSpec, Question, Scene, Views, names
+from neuralshelf.local.examples import scene as example_scene
+from neuralshelf.local.examples.parts import Asking, question, wilson
+from neuralshelf.local.examples.run import _views
+from neuralshelf.local.examples.scene import compose
+from neuralshelf.local.examples.spec import Example, ExampleSpec, Question, Scene, Views, names
 from neuralshelf.search import Hit
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -154,10 +155,7 @@ ROWS = [{"id": "teapot-00", "image": "images/teapot-00.jpg"}]
 def test_without_a_detector_the_whole_picture_is_searched_and_it_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing(name: str) -> Any:
-        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-    monkeypatch.setattr("neuralshelf.local.example_scene.importlib.import_module", missing)
+    monkeypatch.setitem(sys.modules, "neuralshelf.model_packages.detector", None)
     spec = Scene(products=("teapot-00",), prompt="teapot", find=("teapot-00",))
     told = example_scene.scene(Canned(TEAPOT), spec, ROWS, ROOT / "samples", tmp_path, tmp_path)
     assert told.data["whole"] == ["teapot-00"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuralshelf.model_packages.manifest import Manifest, PackageError, WeightFile, Weights, safe_name
+from neuralshelf.model_packages.packaging.manifest import Manifest, PackageError, WeightFile, Weights, safe_name
 
 SHA256 = "ab" * 32
 GOOD: dict[str, Any] = {

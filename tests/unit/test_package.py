@@ -9,8 +9,8 @@ import pytest
 
 from neuralshelf.cli import main
 from neuralshelf.deploy.package import packages
-from neuralshelf.model_packages import archive, weights
-from neuralshelf.model_packages.manifest import Manifest, PackageError
+from neuralshelf.model_packages.packaging import archive, weights
+from neuralshelf.model_packages.packaging.manifest import Manifest, PackageError
 from neuralshelf.model_packages.server.__main__ import _parser
 from neuralshelf.model_packages.server.handler import Handler, opened
 from tests.unit import model_package, tars

@@ -12,7 +12,7 @@ from neuralshelf.cli.searching import DEAD_LETTERS_REMAIN
 from neuralshelf.errors import ConfigError
 
 if TYPE_CHECKING:
-    from neuralshelf.local.batch import Batched
+    from neuralshelf.local.batch.run import Batched
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -46,7 +46,7 @@ def add(verb: Callable[[str, Run, str], argparse.ArgumentParser]) -> None:
 
 
 def batch(words: argparse.Namespace) -> int:
-    from neuralshelf.local.batch import BatchOptions, batch_catalogue
+    from neuralshelf.local.batch.run import BatchOptions, batch_catalogue
     from neuralshelf.local.loading import Options
 
     if not 1 <= words.instances <= 100:

@@ -20,8 +20,8 @@ def add(verb: Callable[[str, Run, str], argparse.ArgumentParser]) -> None:
 
 
 def example(words: argparse.Namespace) -> int:
-    from neuralshelf.local.example import run_example
-    from neuralshelf.local.example_spec import Example, names
+    from neuralshelf.local.examples.run import run_example
+    from neuralshelf.local.examples.spec import Example, names
     from neuralshelf.tables import examples_table
 
     folder = words.config.resolve().parent / "examples"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import neuralshelf.model_packages
 from neuralshelf.errors import InputError
-from neuralshelf.model_packages import archive, weights
-from neuralshelf.model_packages.manifest import FILE, Manifest, PackageError
+from neuralshelf.model_packages.packaging import archive, weights
+from neuralshelf.model_packages.packaging.manifest import FILE, Manifest, PackageError
 
 Tell = Callable[[str, int, int | None], None]
 

@@ -10,8 +10,8 @@ from neuralshelf.deploy.calls import Aws, Denied
 from neuralshelf.deploy.desired import Desired
 from neuralshelf.deploy.observed import observe_bucket
 from neuralshelf.errors import NeuralshelfError
-from neuralshelf.model_packages.archive import check
-from neuralshelf.model_packages.manifest import PackageError
+from neuralshelf.model_packages.packaging.archive import check
+from neuralshelf.model_packages.packaging.manifest import PackageError
 
 Json = Any
 State = Literal["ok", "warn", "fail"]

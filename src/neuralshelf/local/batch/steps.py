@@ -7,13 +7,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from neuralshelf.deploy.batch_cluster import start_by_cluster
-from neuralshelf.deploy.batch_folder import S3Folder
-from neuralshelf.deploy.batch_job import Job, Task, TransformJobs, how_to_go_on
+from neuralshelf.deploy.batch.cluster import start_by_cluster
+from neuralshelf.deploy.batch.folder import S3Folder
+from neuralshelf.deploy.batch.job import Job, Task, TransformJobs, how_to_go_on
 from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ConfigError, ServerError
 from neuralshelf.local.backfill import models_of
-from neuralshelf.local.batch_parts import OUTPUT, Part, quiet
+from neuralshelf.local.batch.parts import OUTPUT, Part, quiet
 from neuralshelf.local.provisioning import say
 from neuralshelf.local.stack import Stack
 

@@ -16,7 +16,7 @@ from neuralshelf.errors import InputError
 from neuralshelf.ingestion.admission import picture_limits
 from neuralshelf.local.catalogue import picture
 from neuralshelf.local.clusters import cluster_index
-from neuralshelf.local.example_spec import Question, Views
+from neuralshelf.local.examples.spec import Question, Views
 from neuralshelf.local.stack import Stack
 from neuralshelf.personalisation.numbering import Options
 from neuralshelf.relevance.measures import success_at

@@ -14,9 +14,9 @@ from typing import Any
 
 from neuralshelf.aws import service_client
 from neuralshelf.connectors.spec import BedrockTitanMultimodal
-from neuralshelf.deploy.batch_folder import S3Folder
-from neuralshelf.deploy.batch_job import Task, TransformJobs, task_name
-from neuralshelf.deploy.batch_model import deployed_model
+from neuralshelf.deploy.batch.folder import S3Folder
+from neuralshelf.deploy.batch.job import Task, TransformJobs, task_name
+from neuralshelf.deploy.batch.model import deployed_model
 from neuralshelf.deployment import Config, Deployment
 from neuralshelf.engine.locks import try_lock
 from neuralshelf.errors import ConfigError, InputError, LockedError
@@ -24,8 +24,8 @@ from neuralshelf.ingestion.admission import picture_limits
 from neuralshelf.ingestion.vectors.objects import owners, picture_fields
 from neuralshelf.ingestion.vectors.transform import Tally
 from neuralshelf.local.backfill import Backfilled, Vectors, backfill_catalogue, request_catalogue
-from neuralshelf.local.batch_parts import MANIFEST, OUTPUT, Part, PictureSet, Requests
-from neuralshelf.local.batch_steps import Ran, Step, by_cluster, by_ourselves, run
+from neuralshelf.local.batch.parts import MANIFEST, OUTPUT, Part, PictureSet, Requests
+from neuralshelf.local.batch.steps import Ran, Step, by_cluster, by_ourselves, run
 from neuralshelf.local.loading import Options, open_catalogue
 from neuralshelf.local.stack import Stack
 

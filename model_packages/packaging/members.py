@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from neuralshelf.model_packages.contents import TEXT_BYTES, inspector, is_text, kind_fault
-from neuralshelf.model_packages.manifest import PackageError, safe_name
+from neuralshelf.model_packages.packaging.contents import TEXT_BYTES, inspector, is_text, kind_fault
+from neuralshelf.model_packages.packaging.manifest import PackageError, safe_name
 
 BLOCK = 512
 CHUNK = 2**20

@@ -13,7 +13,7 @@ from typing import NoReturn, Protocol
 from tqdm import tqdm
 
 from neuralshelf.batches import batches
-from neuralshelf.deploy.batch_folder import S3Folder, Stored, input_of
+from neuralshelf.deploy.batch.folder import S3Folder, Stored, input_of
 from neuralshelf.errors import InputError
 from neuralshelf.ingestion.vectors.files import ID, VECTOR
 from neuralshelf.ingestion.vectors.objects import Owner, lines_of

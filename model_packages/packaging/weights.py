@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from neuralshelf.model_packages.contents import kind_fault
-from neuralshelf.model_packages.manifest import (
+from neuralshelf.model_packages.packaging.contents import kind_fault
+from neuralshelf.model_packages.packaging.manifest import (
     Manifest,
     PackageError,
     Weights,
@@ -19,7 +19,7 @@ from neuralshelf.model_packages.manifest import (
     object_without_repeats,
     safe_name,
 )
-from neuralshelf.model_packages.members import CHUNK, Progress
+from neuralshelf.model_packages.packaging.members import CHUNK, Progress
 
 
 @dataclass(frozen=True)

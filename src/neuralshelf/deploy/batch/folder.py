@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neuralshelf.deploy.batch_calls import asking
+from neuralshelf.deploy.batch.calls import asking
 from neuralshelf.errors import ConfigError, InputError
 
 READS = 3

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from neuralshelf.model_packages import sources
-from neuralshelf.model_packages.contents import kind_fault
-from neuralshelf.model_packages.manifest import Manifest, PackageError, safe_name
-from neuralshelf.model_packages.members import (
+from neuralshelf.model_packages.packaging import sources
+from neuralshelf.model_packages.packaging.contents import kind_fault
+from neuralshelf.model_packages.packaging.manifest import Manifest, PackageError, safe_name
+from neuralshelf.model_packages.packaging.members import (
     BLOCK,
     CHUNK,
     ArchiveLimits,
@@ -30,7 +30,7 @@ from neuralshelf.model_packages.members import (
     check,
     read,
 )
-from neuralshelf.model_packages.weights import Weight
+from neuralshelf.model_packages.packaging.weights import Weight
 
 __all__ = ["ArchiveLimits", "ArchiveRefused", "Built", "Member", "build", "check", "contents", "unpack"]
 
@@ -48,7 +48,7 @@ class Built:
     files: tuple[Member, ...]
 
 
-def contents(package: Path, weights: Mapping[str, Weight], root: Path = sources.HERE) -> dict[str, Path | None]:
+def contents(package: Path, weights: Mapping[str, Weight], root: Path = sources.ROOT) -> dict[str, Path | None]:
     """Path in the archive → file, sorted; None is an empty file.
 
     Args:
@@ -90,7 +90,7 @@ def build(
     weights: Mapping[str, Weight],
     out: Path,
     *,
-    root: Path = sources.HERE,
+    root: Path = sources.ROOT,
     limits: ArchiveLimits | None = None,
     progress: Progress = lambda *_: None,
 ) -> Built:

@@ -1,6 +1,5 @@
 """A picture of several products: objects are found, cropped, and each is searched for by itself."""
 
-import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,9 @@ from typing import Any
 from PIL import Image
 
 from neuralshelf.errors import InputError, MissingDependencyError
-from neuralshelf.local.example_parts import Asking, Rows, Told
-from neuralshelf.local.example_spec import Scene
+from neuralshelf.local.detect import detect_file, load_detector
+from neuralshelf.local.examples.parts import Asking, Rows, Told
+from neuralshelf.local.examples.spec import Scene
 from neuralshelf.search import Hit
 from neuralshelf.tables import hits_table
 
@@ -72,15 +72,9 @@ def _objects(path: Path, prompt: str, cache: Path) -> Iterator[tuple[str, float,
     Raises:
         MissingDependencyError: there is no detector here.
     """
-    try:
-        detect = importlib.import_module("neuralshelf.local.detect")  # its packages are an extra
-    except ImportError as fault:
-        raise MissingDependencyError(
-            f"{fault.name} is not installed", hint="pip install 'neuralshelf[local,detect]'"
-        ) from None
-    found = detect.detect_file(path, prompt, detector=detect.load_detector(cache))
+    found = detect_file(path, prompt, detector=load_detector(cache))
     for each in found.objects:
-        yield str(each.phrase), float(each.score), found.crop(each.box)
+        yield each.phrase, each.score, found.crop(each.box)
 
 
 def _ids(asking: Asking, hits: Sequence[Hit]) -> list[str]:

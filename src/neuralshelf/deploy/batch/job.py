@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from neuralshelf.deploy.batch_calls import asking
-from neuralshelf.deploy.batch_model import absent
+from neuralshelf.deploy.batch.calls import asking
+from neuralshelf.deploy.batch.model import absent
 from neuralshelf.errors import ServerError
 from neuralshelf.templates import render
 

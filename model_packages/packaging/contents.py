@@ -12,7 +12,7 @@ from math import prod
 from pathlib import PurePosixPath
 from typing import Protocol
 
-from neuralshelf.model_packages.manifest import object_without_repeats
+from neuralshelf.model_packages.packaging.manifest import object_without_repeats
 
 TEXT_BYTES = 64 * 2**20
 """The most that a text may have, inflated; the largest tokenizers have some 20 MB."""

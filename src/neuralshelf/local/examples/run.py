@@ -9,9 +9,9 @@ from typing import Any
 from neuralshelf.deployment import Deployment
 from neuralshelf.ingestion.account import Report
 from neuralshelf.local.demo import standing
-from neuralshelf.local.example_parts import Asking, Told, numbered, question, rows_of, second_views, self_match
-from neuralshelf.local.example_scene import scene
-from neuralshelf.local.example_spec import Example, Views
+from neuralshelf.local.examples.parts import Asking, Told, numbered, question, rows_of, second_views, self_match
+from neuralshelf.local.examples.scene import scene
+from neuralshelf.local.examples.spec import Example, Views
 from neuralshelf.local.loading import Options, ingest_catalogue
 from neuralshelf.local.provisioning import apply_deployment
 from neuralshelf.local.stack import Stack

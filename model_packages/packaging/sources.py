@@ -8,14 +8,14 @@ import ast
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from neuralshelf.model_packages.manifest import FILE, Manifest, PackageError
+from neuralshelf.model_packages.packaging.manifest import FILE, Manifest, PackageError
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
 OURS = "neuralshelf"
 _INSIDE = "code/neuralshelf/model_packages"
 
 
-def modules(manifest: Manifest, root: Path = HERE) -> dict[str, Path | None]:
+def modules(manifest: Manifest, root: Path = ROOT) -> dict[str, Path | None]:
     """Path in the archive → file below `root`, or None for an empty `__init__.py`.
 
     Raises:
@@ -36,7 +36,7 @@ def modules(manifest: Manifest, root: Path = HERE) -> dict[str, Path | None]:
     return found
 
 
-def require_closed(name: str, files: Mapping[str, Path | None], root: Path = HERE) -> None:
+def require_closed(name: str, files: Mapping[str, Path | None], root: Path = ROOT) -> None:
     """See that Python files import nothing of this project that does not go along.
 
     Args:

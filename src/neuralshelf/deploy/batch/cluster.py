@@ -6,7 +6,7 @@ from opensearchpy import ConnectionError as ClusterUnreachable
 from opensearchpy import OpenSearch, TransportError
 
 from neuralshelf.client import reason
-from neuralshelf.deploy.batch_job import Task
+from neuralshelf.deploy.batch.job import Task
 from neuralshelf.errors import ConfigError, ServerError
 from neuralshelf.templates import render
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from neuralshelf.deploy.batch_calls import asking
+from neuralshelf.deploy.batch.calls import asking
 from neuralshelf.errors import ConfigError
 
 

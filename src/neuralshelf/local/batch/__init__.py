@@ -1,0 +1,1 @@
+"""The verb `batch`: a catalogue embedded by SageMaker batch transform, and indexed."""

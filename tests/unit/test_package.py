@@ -206,7 +206,7 @@ def test_our_packages_are_listed_and_in_order(capsys: pytest.CaptureFixture[str]
     assert all(name in said for name in found)
     code, said, _ = run(capsys, "--json")
     assert [entry["name"] for entry in json.loads(said)["packages"]] == list(found)
-    root = Path(archive.__file__).parent
+    root = Path(archive.__file__).parents[1]
     for name in found:  # what goes along is closed, requirements are pinned
         assert "code/inference.py" in archive.contents(root / name, {})
 

@@ -12,7 +12,8 @@ COMMON = {
     "ThrottlingException",
     "RequestTimeoutException",
 }
-REFUSALS = [kind("why") for kind in Refusal.__subclasses__() if kind is not SignatureRefused]
+KINDS = [kind for kind in Refusal.__subclasses__() if kind.__module__ == Refusal.__module__]
+REFUSALS = [kind("why") for kind in KINDS if kind is not SignatureRefused]
 REFUSALS.append(SignatureRefused("InvalidSignatureException", "why"))
 
 

@@ -103,12 +103,13 @@ def _write_policies(words: argparse.Namespace) -> int:
 
 def _login(words: argparse.Namespace) -> "tuple[Aws, Desired, str]":
     from neuralshelf.deploy.calls import Aws
-    from neuralshelf.deploy.desired import Desired
+    from neuralshelf.deploy.desired import Desired, hosting_of
     from neuralshelf.deploy.login import identity
     from neuralshelf.deployment import Deployment
 
     config = words.config.resolve()
     deployment = Deployment.load(config, words.environment)
+    hosting_of(deployment)  # before anybody has to log in
     aws = Aws(deployment.environment.runtime.region)
     account, who = identity(aws, deployment)
     return aws, Desired.of(deployment, account, config.parent), who

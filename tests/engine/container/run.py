@@ -54,7 +54,10 @@ def _test(image: str, words: list[str]) -> int:
         "TESTCONTAINERS_RYUK_DISABLED": "true",
     }
     # Provisioning and ingestion say the same to every engine, at length; the security tests bring their own.
-    rest = ["tests/engine", *(f"--ignore=tests/engine/{part}" for part in ("examples", "provision", "ingestion", "security"))]
+    rest = [
+        "tests/engine",
+        *(f"--ignore=tests/engine/{part}" for part in ("examples", "provision", "ingestion", "security")),
+    ]
     paths = [] if any((PROJECT / word.split("::")[0]).exists() for word in words) else rest
     command = [sys.executable, "-m", "pytest", "--engine=container", *paths, *words]
     return subprocess.run(command, cwd=PROJECT, env=environment, check=False).returncode

@@ -36,9 +36,15 @@ def demo(c: Context, once: bool = False, environment: str = "local") -> None:
 
 
 @task(positional=["name"])
-def example(c: Context, name: str = "", once: bool = False, json: bool = False, environment: str = "local") -> None:
-    """Run one of the systems in examples/, as demo does; lists them without a name."""
-    run("example", *([name] if name else []), *flags(once=once, json=json), environment=environment)
+def example(c: Context, name: str, once: bool = False, json: bool = False, environment: str = "local") -> None:
+    """Run one of the systems in examples/, as demo does."""
+    run("example", name, *flags(once=once, json=json), environment=environment)
+
+
+@task
+def examples(c: Context) -> None:
+    """The systems in examples/."""
+    run("example", environment="local")
 
 
 @task
@@ -431,7 +437,7 @@ def check(c: Context) -> None:
 
 
 namespace = Collection(
-    *(demo, example, up, down, status),
+    *(demo, example, examples, up, down, status),
     *(plan, apply, drift, destroy, unlock, migrate, verify, doctor, rotate, roles),
     *(ingest, embed, backfill, package, packages, deadletters, coverage, repair, search, detect, evaluate, cluster),
     *(preflight, deploy, undeploy, batch, stacks, cost),

@@ -175,3 +175,14 @@ def test_each_object_is_searched_for_and_one_that_finds_nothing_of_what_it_shoul
     assert [each["products"] for each in told.data["objects"]] == [["teapot-00"], ["teapot-00"]]
     assert told.missed == ("scene.jpg: no object finds chair-00",)
     assert base64.b64encode((tmp_path / "object-2.jpg").read_bytes()) == base64.b64encode(file.getvalue())
+
+
+def test_the_task_takes_a_name_and_examples_lists_them() -> None:
+    def invoked(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    unknown = invoked("example", "nonesuch", "--once")
+    assert (unknown.returncode, "no example 'nonesuch'" in unknown.stderr) == (2, True), unknown.stderr
+    listed = invoked("examples")
+    assert all(folder.name in listed.stdout for folder in (ROOT / "examples").iterdir())

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import math
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any

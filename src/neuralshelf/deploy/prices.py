@@ -74,6 +74,8 @@ class Prices:
             ConfigError: the file can't be read or is wrong, or has no such region.
         """
         path = file or SHIPPED
+        if not path.is_file():
+            raise ConfigError(f"prices {path} do not exist", hint="give a file with --prices; docs/cost.md shows one")
         content = PriceFile.parse(yamlfile.load(path), str(path))
         if region not in content.regions:
             known = ", ".join(content.regions) or "none"

@@ -242,7 +242,7 @@ def test_the_verb_says_it_in_json(capsys: pytest.CaptureFixture[str]) -> None:
         (["--assume", "picture-seconds"], "has no number"),
         (["--assume", "picture-seconds=-1"], "is out of range"),
         (["--region", "eu-central-1"], "no prices of region eu-central-1"),
-        (["--prices", "nowhere.yaml"], "nowhere.yaml: can't be read"),
+        (["--prices", "nowhere.yaml"], "nowhere.yaml do not exist"),
         (["--domain-instance", "x.search"], "no price opensearch.x.search"),
     ],
 )

@@ -1,9 +1,10 @@
-"""Every test that this machine can run, in two processes side by side, each with an engine of its own; at last the
-engine's once more in a container, and those of the model packages in an environment with torch."""
+"""Every test that this machine can run: in two processes side by side, each with an engine of its own; then the
+engine's once more in a container, beside those of the model packages in an environment with torch."""
 
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -17,17 +18,25 @@ BESIDE = (
 
 def main() -> int:
     """0 when all of them passed."""
+    container, models = (
+        (sys.executable, str(HERE / part / "run.py")) for part in ("engine/container", "model_packages")
+    )
+    rest = (*PYTEST, "tests", *(f"--ignore={part}" for part in BESIDE))
+    passed = [side_by_side(rest, (*PYTEST, *BESIDE)), side_by_side(container, models)]
+    return int(not all(passed))
+
+
+def side_by_side(first: Sequence[str], second: Sequence[str]) -> bool:
+    """Whether both commands passed; what the second one says is printed when the first one has ended."""
     with tempfile.TemporaryFile("w+") as told:
-        beside = subprocess.Popen([*PYTEST, *BESIDE], stdout=told, stderr=subprocess.STDOUT)
+        beside = subprocess.Popen(second, stdout=told, stderr=subprocess.STDOUT)
         try:
-            ended = [subprocess.call([*PYTEST, "tests", *(f"--ignore={part}" for part in BESIDE)]), beside.wait()]
+            ended = [subprocess.call(first), beside.wait()]
         finally:
             beside.terminate()
         told.seek(0)
-        print(f"meanwhile {' '.join(BESIDE)}:\n{told.read()}", flush=True)
-    for environment in ("engine/container", "model_packages"):
-        ended.append(subprocess.call([sys.executable, HERE / environment / "run.py"]))
-    return int(any(ended))
+        print(f"meanwhile {' '.join(second)}:\n{told.read()}", flush=True)
+    return not any(ended)
 
 
 if __name__ == "__main__":

@@ -184,27 +184,24 @@ def picture() -> str:
 
 
 def test_a_text_does_not_wait_for_all_pictures_before_it_and_pictures_are_not_starved(serve: Any, toy: Any) -> None:
-    server = serve(signed=False, multimodal=toy(seconds=0.1), limits=replace(Limits(), max_batch=4))
+    server = serve(signed=False, multimodal=toy(seconds=0.2), limits=replace(Limits(), max_batch=4))
     body = {"inputImage": picture()}
     with ThreadPoolExecutor(48) as pool:
         pictures = [pool.submit(requests.post, server.url + CLIP, json=body, timeout=30) for _ in range(40)]
         until(lambda: server.status()["counters"]["waiting"] > 20)
-        started = time.monotonic()
         assert ask(server, "a search").status_code == 200
-        assert time.monotonic() - started < 0.6
+        assert sum(not future.done() for future in pictures) > 8, "it waited for the pictures"
         texts = [pool.submit(ask, server, f"text {number}") for number in range(8)]
         assert {future.result().status_code for future in pictures + texts} == {200}
-    assert time.monotonic() - started < 3
 
 
 def test_a_search_by_picture_does_not_wait_for_the_pictures_of_an_ingest(serve: Any, toy: Any) -> None:
-    server = serve(signed=False, multimodal=toy(seconds=0.1), limits=replace(Limits(), max_batch=4))
+    server = serve(signed=False, multimodal=toy(seconds=0.2), limits=replace(Limits(), max_batch=4))
     body = {"inputImage": picture()}
     search = {"X-Amzn-SageMaker-Custom-Attributes": "search"}
     with ThreadPoolExecutor(48) as pool:
         pictures = [pool.submit(requests.post, server.url + CLIP, json=body, timeout=30) for _ in range(40)]
         until(lambda: server.status()["counters"]["waiting"] > 20)
-        started = time.monotonic()
         assert requests.post(server.url + CLIP, json=body, headers=search, timeout=30).status_code == 200
-        assert time.monotonic() - started < 0.6
+        assert sum(not future.done() for future in pictures) > 8, "it waited for the pictures"
         assert {future.result().status_code for future in pictures} == {200}

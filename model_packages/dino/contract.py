@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from neuralshelf.model_packages import stored
 from neuralshelf.model_packages.encoder import Encoder, Sample
 from neuralshelf.model_packages.server.contracts import Multimodal, Schema, Work
-from neuralshelf.model_packages.server.jsonbody import kind, malformed, parse
+from neuralshelf.model_packages.server.jsonbody import json_object, malformed, parse
 from neuralshelf.model_packages.server.limits import SAGEMAKER_MAX_BODY
 from neuralshelf.model_packages.server.pictures import PictureLimits
 
@@ -26,11 +26,7 @@ class Pictures(Multimodal):
         InputRefused: in the server's words, with its codes for pictures.
         ModelFailed: S3 failed, see `stored.read`.
         """
-        fields = parse(body)
-        if not isinstance(fields, dict):
-            raise malformed(f"#: expected type: JSONObject, found: {kind(fields)}")
-        if any(key not in _FIELDS for key in fields):
-            raise malformed(f"#: extraneous key is not permitted, known are {list(_FIELDS)}")
+        fields = json_object(parse(body), "#", _FIELDS)
         if fields.get(_TEXT) is not None:
             raise malformed(f"#/{_TEXT}: this model takes pictures only")
         dimension = self._dimension(fields.get(_CONFIG), encoder)

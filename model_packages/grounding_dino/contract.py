@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from neuralshelf.model_packages import stored
-from neuralshelf.model_packages.server.jsonbody import kind, malformed, parse
+from neuralshelf.model_packages.server.jsonbody import json_object, kind, malformed, parse
 from neuralshelf.model_packages.server.limits import SAGEMAKER_MAX_BODY
 from neuralshelf.model_packages.server.pictures import PictureLimits
 from neuralshelf.model_packages.server.refusals import InputRefused
@@ -110,11 +110,7 @@ def read(body: bytes) -> Request:
         InputRefused: in the server's words, with its codes for pictures.
         ModelFailed: S3 failed, see `stored.read`.
     """
-    fields = parse(body)
-    if not isinstance(fields, dict):
-        raise malformed(f"#: expected type: JSONObject, found: {kind(fields)}")
-    if any(key not in _FIELDS for key in fields):
-        raise malformed(f"#: extraneous key is not permitted, known are {list(_FIELDS)}")
+    fields = json_object(parse(body), "#", _FIELDS)
     prompt, box = _prompt(fields.get("prompt")), _box(fields.get("box"))
     box_threshold = _share(fields.get("boxThreshold"), "#/boxThreshold", BOX_THRESHOLD)
     text_threshold = _share(fields.get("textThreshold"), "#/textThreshold", TEXT_THRESHOLD)

@@ -15,7 +15,7 @@ import orjson
 from numpy.typing import NDArray
 
 from neuralshelf.model_packages.encoder import Encoder, Sample
-from neuralshelf.model_packages.server.jsonbody import kind, malformed, parse
+from neuralshelf.model_packages.server.jsonbody import json_object, kind, malformed, parse
 from neuralshelf.model_packages.server.limits import (
     BEDROCK_MAX_BODY,
     MAX_CHARACTERS,
@@ -77,7 +77,7 @@ class Multimodal:
     pictures: PictureLimits = DEFAULT_PICTURES
 
     def read(self, body: bytes, encoder: Encoder) -> Work:
-        fields = _object(parse(body), "#", ("inputText", "inputImage", "embeddingConfig"))
+        fields = json_object(parse(body), "#", ("inputText", "inputImage", "embeddingConfig"))
         text = _string(fields.get("inputText"), "#/inputText", self.max_characters)
         encoded = _string(fields.get("inputImage"), "#/inputImage", BEDROCK_MAX_BODY)
         if text is None and encoded is None:
@@ -105,7 +105,7 @@ class Multimodal:
         default = self.default_dimension or encoder.default_dimension
         if config is None:
             return default
-        wanted = _object(config, "#/embeddingConfig", ("outputEmbeddingLength",)).get("outputEmbeddingLength")
+        wanted = json_object(config, "#/embeddingConfig", ("outputEmbeddingLength",)).get("outputEmbeddingLength")
         if wanted is None:
             return default
         where = "#/embeddingConfig/outputEmbeddingLength"
@@ -160,7 +160,7 @@ class TextList:
     def read(self, body: bytes, encoder: Encoder) -> Work:
         value = parse(body)
         if isinstance(value, dict):
-            value = _object(value, "#", ("inputs",)).get("inputs")
+            value = json_object(value, "#", ("inputs",)).get("inputs")
         texts = [value] if isinstance(value, str) else value
         if not isinstance(texts, list):
             raise malformed(f"#: expected type: JSONArray, found: {kind(texts)}")
@@ -209,14 +209,6 @@ def _pictures_refused(where: str) -> Iterator[None]:
     except PictureError as error:
         said = "Image exceeds max pixels allowed. " if error.code is PictureCode.TOO_MANY_PIXELS else ""
         raise InputRefused(f"400 Bad Request: {said}{where}: {error.code}: {error.message}") from None
-
-
-def _object(value: object, where: str, known: tuple[str, ...]) -> dict[str, object]:
-    if not isinstance(value, dict):
-        raise malformed(f"{where}: expected type: JSONObject, found: {kind(value)}")
-    if any(key not in known for key in value):
-        raise malformed(f"{where}: extraneous key is not permitted, known are {list(known)}")
-    return value
 
 
 def _string(value: object, where: str, longest: int) -> str | None:

@@ -42,6 +42,19 @@ def kind(value: object) -> str:
     return _KINDS[type(value)]
 
 
+def json_object(value: object, where: str, known: tuple[str, ...]) -> dict[str, object]:
+    """`value`, an object with no other keys than the known ones.
+
+    Raises:
+        InputRefused: it is none; `where` says which value.
+    """
+    if not isinstance(value, dict):
+        raise malformed(f"{where}: expected type: JSONObject, found: {kind(value)}")
+    if any(key not in known for key in value):
+        raise malformed(f"{where}: extraneous key is not permitted, known are {list(known)}")
+    return value
+
+
 class _RefusedError(ValueError):
     """Valid for some parsers, refused here."""
 

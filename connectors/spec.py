@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from neuralshelf.frozen import Frozen
+from neuralshelf.hosting import ENDPOINT
 from neuralshelf.model_packages.server.limits import BEDROCK_MAX_BODY, SAGEMAKER_MAX_BODY, TITAN_MAX_TOKENS
 
 Role = Literal["ingest", "search"]
@@ -17,7 +18,6 @@ ANY_SIDE = 65_535  # pixels: as long as a JPEG may be
 NAME = r"^[a-z][a-z0-9-]{0,40}$"
 """What a connector may be called in the configuration: a part of names that ML Commons has to take."""
 
-ENDPOINT = r"^[A-Za-z0-9](-*[A-Za-z0-9]){0,62}$"  # SageMaker's own rule for endpoint names
 TARGET = r"^[A-Za-z0-9][A-Za-z0-9_./-]{0,255}$"
 
 

@@ -4,8 +4,9 @@ import os
 
 import pytest
 
-from neuralshelf.deploy.stacks import Stacks, write
+from neuralshelf.deploy.stacks import Stacks
 from neuralshelf.deploy.terraform import terraform_files
+from neuralshelf.files import write_files
 from tests.stack_deployments import GOLDEN, deployments
 
 NAMES = sorted(deployments())
@@ -24,7 +25,7 @@ def texts(name: str) -> dict[str, str]:
 def test_stacks_are_the_golden_ones(name: str) -> None:
     found, folder = texts(name), GOLDEN / name
     if os.environ.get("NEURALSHELF_GOLDEN") == "write":
-        write(found, folder)
+        write_files(found, folder)
     there = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
     assert there == set(found)
     for file, text in found.items():

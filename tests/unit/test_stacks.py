@@ -12,9 +12,10 @@ from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 
 from neuralshelf.cli import main
-from neuralshelf.deploy.stacks import ACCOUNT, Stacks, in_stack, write
+from neuralshelf.deploy.stacks import ACCOUNT, Stacks, in_stack
 from neuralshelf.deploy.terraform import VARIABLES, terraform_files
 from neuralshelf.errors import ConfigError, InputError
+from neuralshelf.files import write_files
 from neuralshelf.templates import parse_stack
 from tests.stack_deployments import deployment, deployments
 
@@ -243,7 +244,7 @@ def test_a_long_project_has_a_domain_with_a_short_name() -> None:
 def test_a_folder_that_is_a_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="can't be written"):
-        write({"a.yaml": ""}, tmp_path / "file")
+        write_files({"a.yaml": ""}, tmp_path / "file")
 
 
 @pytest.mark.parametrize("text", ["a: 1\na: 2", "a: &x 1\nb: *x", "a: !!python/object:os.system {}", "a: {"])

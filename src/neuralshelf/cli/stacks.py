@@ -22,15 +22,16 @@ def add(verb: Callable[[str, Run, str], argparse.ArgumentParser]) -> None:
 
 
 def stacks(words: argparse.Namespace) -> int:
-    from neuralshelf.deploy.stacks import Stacks, write
+    from neuralshelf.deploy.stacks import Stacks
     from neuralshelf.deploy.terraform import terraform_files
+    from neuralshelf.files import write_files
 
     _, deployment = context(words)
     if words.out is None and words.terraform is None:
         raise ConfigError("nowhere to write to", hint="give --out DIR, --terraform DIR, or both")
     made = Stacks(deployment)
-    written = write(made.texts(), words.out) if words.out else []
-    written += write(terraform_files(made), words.terraform) if words.terraform else []
+    written = write_files(made.texts(), words.out) if words.out else []
+    written += write_files(terraform_files(made), words.terraform) if words.terraform else []
     if words.json:
         files = [str(file) for file in written]
         print(json.dumps({"format_version": 1, "files": files, "uploads": made.uploads()}, ensure_ascii=False))

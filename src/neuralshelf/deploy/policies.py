@@ -10,7 +10,7 @@ from neuralshelf.connectors.spec import BedrockTitanMultimodal
 from neuralshelf.deploy.image import repository_arn
 from neuralshelf.deploy.names import STEM, Names
 from neuralshelf.deployment import Deployment
-from neuralshelf.errors import InputError
+from neuralshelf.files import write_files
 from neuralshelf.hosting import Hosting
 from neuralshelf.templates import render
 
@@ -87,13 +87,5 @@ def write_policies(found: dict[str, Json], folder: Path) -> list[Path]:
     Raises:
         InputError: the folder can't be written.
     """
-    written = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, body in found.items():
-            file = folder / f"{name}.json"
-            file.write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
-            written.append(file)
-    except OSError as fault:
-        raise InputError(f"{folder} can't be written ({fault.strerror})", hint="choose another folder") from None
-    return written
+    texts = {f"{name}.json": json.dumps(body, indent=2) + "\n" for name, body in found.items()}
+    return write_files(texts, folder)

@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from neuralshelf.connectors.policy import iam_policy
@@ -15,7 +14,7 @@ from neuralshelf.deploy.desired import framework
 from neuralshelf.deploy.image import image_uri, repository_arn
 from neuralshelf.deploy.names import Names, tag_list
 from neuralshelf.deployment import Deployment
-from neuralshelf.errors import ConfigError, InputError
+from neuralshelf.errors import ConfigError
 from neuralshelf.hosting import EndpointHosting
 from neuralshelf.templates import parse_stack, render, render_text
 
@@ -249,21 +248,3 @@ def known(text: str, words: Mapping[str, str]) -> str:
     for placeholder, word in words.items():
         text = text.replace(placeholder, word)
     return text
-
-
-def write(files: Mapping[str, str], folder: Path) -> list[Path]:
-    """Name -> text as files in `folder`, which is made if needed; what stands there under these names is replaced.
-
-    Raises:
-        InputError: the folder can't be written.
-    """
-    written = []
-    try:
-        for name, text in files.items():
-            file = folder / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text, encoding="utf-8")
-            written.append(file)
-    except OSError as fault:
-        raise InputError(f"{folder} can't be written ({fault.strerror})", hint="choose another folder") from None
-    return written

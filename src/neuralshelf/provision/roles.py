@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from neuralshelf.deployment import Deployment
-from neuralshelf.errors import InputError
+from neuralshelf.files import write_files
 from neuralshelf.templates import render
 
 Json = Any
@@ -39,13 +39,5 @@ def write_roles(deployment: Deployment, folder: Path) -> list[Path]:
     Raises:
         InputError: the folder can't be written.
     """
-    written = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, body in roles(deployment).items():
-            file = folder / f"{name}.json"
-            file.write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
-            written.append(file)
-    except OSError as fault:
-        raise InputError(f"{folder} can't be written ({fault.strerror})", hint="choose another folder") from None
-    return written
+    found = roles(deployment).items()
+    return write_files({f"{name}.json": json.dumps(body, indent=2) + "\n" for name, body in found}, folder)

@@ -195,6 +195,7 @@ def open_shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
         def made(where: Place, rows: list[Row]) -> BatchShop:
             project = where.project
             for index in (project.name, f"{project.prefix}-deadletters"):
+                project.client.indices.refresh(index=index)  # else a letter that is gone already is a conflict
                 project.client.delete_by_query(index=index, body={"query": {"match_all": {}}}, refresh=True)
             shutil.rmtree(project.folder / "state", ignore_errors=True)
             stack.enter_context(pretended_aws(tmp_path))

@@ -32,7 +32,7 @@ def search_pipeline(index: IndexSpec, search: SearchSpec, *, prefix: str) -> Res
         "pipelines/search.json.j2",
         index=index,
         models=search_models(index, prefix),
-        combination=search.combination,
+        search=search,
         # float: the engine takes decimals only, 1 and 0 are refused
         weights=[float(search.weights[leg]) for leg in legs],
     )

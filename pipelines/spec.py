@@ -13,6 +13,10 @@ from neuralshelf.pipelines.stamps import picture_field, stamp_field
 FieldType = Literal["text", "keyword", "float", "integer", "boolean"]
 """OpenSearch field types a document field may have."""
 
+Normalization = Literal["min_max", "l2", "z_score"]
+Combination = Literal["arithmetic_mean", "geometric_mean", "harmonic_mean", "rrf"]
+"""What OpenSearch's normalization-processor and score-ranker-processor can do."""
+
 SpaceType = Literal["cosinesimil", "l2"]
 """How two vectors are compared, in k-NN's words: by the angle between them, or by Euclidean distance."""
 
@@ -126,7 +130,10 @@ class SearchSpec(Frozen):
         template: id of the stored search template.
         keyword: fields of the keyword leg, each with an optional boost (`title^3`).
         weights: leg -> weight; the legs are `keyword` and each vector, the sum is 1.
-        combination: how scores of legs are made comparable: min_max, l2, or ranks alone (rrf).
+        normalization: how the scores of a leg are made comparable with those of others.
+        combination: how a document's scores are joined: a mean weighted by `weights`, or the ranks alone (rrf), for
+            which nothing is normalised.
+        rank_constant: of rrf: a document at rank r (from 1) of a leg gets weight / (rank_constant + r).
         k: candidates a leg gives per shard, and how deep paging goes.
         filters: fields that a search can be narrowed by.
     """
@@ -134,7 +141,9 @@ class SearchSpec(Frozen):
     template: str = Field(default="product-search", pattern=r"^[a-z][a-z0-9-]*-search$")
     keyword: tuple[str, ...] = Field(min_length=1, strict=False)
     weights: dict[str, float]
-    combination: Literal["min_max", "l2", "rrf"] = "min_max"
+    normalization: Normalization = "min_max"
+    combination: Combination = "arithmetic_mean"
+    rank_constant: int = Field(default=60, ge=1, le=10_000)
     k: int = Field(default=100, ge=1, le=10_000)
     filters: tuple[str, ...] = Field(default=(), strict=False)
 
@@ -156,6 +165,12 @@ class SearchSpec(Frozen):
             if not re.match(r"^[a-z][a-z0-9_]*(\^\d+(\.\d+)?)?$", item):
                 raise ValueError(f"{item!r} is no field with an optional boost, such as title^3")
         return value
+
+    @model_validator(mode="after")
+    def _can_be_joined(self) -> Self:
+        if self.normalization == "z_score" and self.combination not in ("arithmetic_mean", "rrf"):
+            raise ValueError(f"normalization: z_score goes with arithmetic_mean only, not with {self.combination}")
+        return self
 
     @property
     def keyword_template(self) -> str:

@@ -34,7 +34,6 @@ def search_templates(
         "keyword_fields": [_searched(index, item) for item in search.keyword],
         "pictured": [name for name, vector in index.vectors.items() if vector.image is not None],
         "models": search_models(index, prefix),
-        "combination": search.combination,
         "weights": _weights(index),
         "places": places,
         "usual_weights": [float(search.weights[leg]) for leg in (KEYWORD_LEG, *index.vectors)],

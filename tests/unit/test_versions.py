@@ -20,10 +20,20 @@ def config(**search: Any) -> Config:
 
 
 @pytest.mark.parametrize("version", ["2.19", "2.19.0", "2.19.1", "3.0.0", "3.6.0", "10.0.0", "3.6.0-SNAPSHOT", ""])
-@pytest.mark.parametrize("combination", ["min_max", "l2"])
-def test_scores_are_joined_by_every_supported_version(version: str, combination: str) -> None:
-    assert needs(config(combination=combination)) == []
-    check(version, config(combination=combination))
+@pytest.mark.parametrize("normalization", ["min_max", "l2"])
+@pytest.mark.parametrize("combination", ["arithmetic_mean", "geometric_mean", "harmonic_mean"])
+def test_scores_are_joined_by_every_supported_version(version: str, normalization: str, combination: str) -> None:
+    asked = config(normalization=normalization, combination=combination)
+    assert needs(asked) == []
+    check(version, asked)
+
+
+def test_z_scores_are_refused_for_an_older_cluster() -> None:
+    with pytest.raises(
+        ConfigError, match=r"search\.normalization z_score needs OpenSearch ≥ 3\.0, the cluster is 2\.19"
+    ):
+        check("2.19.1", config(normalization="z_score"))
+    check("3.0.0", config(normalization="z_score"))
 
 
 @pytest.mark.parametrize("version", ["2.19.1", "2.19.4", "3.0.0"])
@@ -33,7 +43,7 @@ def test_ranks_with_weights_are_refused_for_an_older_cluster_in_the_words_of_the
     assert refused.value.message == (
         f"search.combination rrf with weights needs OpenSearch ≥ 3.1, the cluster is {version}"
     )
-    assert "min_max" in refused.value.hint
+    assert "arithmetic_mean" in refused.value.hint
     assert refused.value.exit_code == 2
 
 

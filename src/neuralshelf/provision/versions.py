@@ -35,8 +35,11 @@ def needs(config: Config) -> list[Need]:
     """All that `config` asks for and not every supported version has."""
     found = []
     if config.search.combination == "rrf":
-        hint = "set search.combination to min_max or l2, or upgrade the cluster"
+        hint = "set search.combination to arithmetic_mean, or upgrade the cluster"
         found.append(Need("search.combination rrf with weights", (3, 1), hint))
+    elif config.search.normalization == "z_score":
+        hint = "set search.normalization to min_max or l2, or upgrade the cluster"
+        found.append(Need("search.normalization z_score", (3, 0), hint))
     return found
 
 

@@ -61,4 +61,4 @@ def client(engine: SecuredNode) -> Iterator[OpenSearch]:
 @pytest.fixture(scope="session")
 def combination() -> str:
     """2.19 takes no ranks with weights."""
-    return "min_max"
+    return "arithmetic_mean"

@@ -27,7 +27,7 @@ def shop(name: str, index: Mapping[str, Any] | None = None, **search: Any) -> di
 MADE_OF = {"connector": "text", "text": ["title"]}
 VECTORS = {name: SHOP["index"]["vectors"].get(name, MADE_OF) for name in LEGS}
 CASES = {
-    "l2": shop("norm", combination="l2"),
+    "l2": shop("norm", normalization="l2", combination="harmonic_mean"),
     "most candidates": shop("deep", k=10_000),
     "five legs": shop("legs", {"vectors": VECTORS}, weights={"keyword": 0.2, **dict.fromkeys(LEGS, 0.2)}),
 }

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import signal
+import sqlite3
 import stat
 import sys
 import threading
@@ -23,6 +24,9 @@ from PIL import Image
 from starlette.types import ASGIApp
 
 from neuralshelf.model_packages.packaging.manifest import PackageError
+from neuralshelf.model_packages.ranker.contract import Contract
+from neuralshelf.model_packages.ranker.ranking import Ranker
+from neuralshelf.model_packages.ranker.store import Interactions
 from neuralshelf.model_packages.server.app import create_app
 from neuralshelf.model_packages.server.detection import NamedDetector
 from neuralshelf.model_packages.server.endpoints import CLIP_ENDPOINT, Endpoint, standard_endpoints
@@ -59,8 +63,8 @@ def main(arguments: Sequence[str] | None = None, load: Loader | None = None) -> 
     options = parser.parse_args(arguments)
     if options.package and options.host not in _LOOPBACK:
         parser.error("--package answers whoever asks: only on loopback")
-    if options.package and options.detector:
-        parser.error("--detector is not for --package")
+    if options.package and (options.detector or options.ranker):
+        parser.error("--detector and --ranker are not for --package")
     if not options.package and (options.weights or not options.cache):
         parser.error("--weights belongs to --package" if options.weights else "--cache DIR is needed")
     try:
@@ -103,6 +107,7 @@ def _application(options: argparse.Namespace, limits: Limits, load: Loader | Non
         limits=limits,
         container=CLIP_ENDPOINT if credentials is None else None,
         detector=_detector(options.cache) if options.detector else None,
+        ranker=_ranker(options.ranker) if options.ranker else None,
     )
 
 
@@ -194,6 +199,14 @@ def _detector(cache: Path) -> NamedDetector:
         raise StartError(str(error)) from None
 
 
+def _ranker(store: Path) -> Contract:
+    """Raises: StartError."""
+    try:
+        return Contract(Ranker(Interactions(store)))
+    except (OSError, sqlite3.Error) as error:
+        raise StartError(f"--ranker {store}: {error}; next: give a file that it can write, or none yet") from None
+
+
 def _loaded(load: Loader, cache: Path) -> Mapping[str, Endpoint]:
     try:
         return load(cache)
@@ -280,6 +293,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--weights", type=Path, metavar="DIR", help="of --package DIR (default: DIR itself)")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="where built or unpacked model parts are kept")
     parser.add_argument("--detector", action="store_true", help="also find things in pictures: neuralshelf-detector")
+    parser.add_argument(
+        "--ranker", type=Path, metavar="FILE", help="also rank as Amazon Personalize; FILE keeps interactions"
+    )
     parser.add_argument("--region", default="us-east-1", help="region of signatures (default: %(default)s)")
     parser.add_argument("--max-batch", type=int, help="a batch at most; 1 = no batching, as a package has by default")
     parser.add_argument("--max-queue", type=int, help=f"samples or requests that may wait ({Limits.max_queue})")

@@ -6,6 +6,7 @@ samples (pictures decoded in threads) → batch → vectors. A refusal on the wa
 
     POST /endpoints/{name}/invocations   SageMaker Runtime, signed for `sagemaker`; also of the detector
     POST /model/{modelId}/invoke         Bedrock Runtime, signed for `bedrock`
+    POST /personalize-ranking, /events   Personalize Runtime and Events, signed for `personalize`; the local ranker
     GET  /ping, POST /invocations        the container contract, unsigned; the second only without credentials
     GET  /                               endpoints and counters
 """
@@ -26,6 +27,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from neuralshelf.background import give_way
+from neuralshelf.model_packages.ranker.contract import Contract
 from neuralshelf.model_packages.server.batching import Batcher
 from neuralshelf.model_packages.server.bodies import Body
 from neuralshelf.model_packages.server.contracts import Multimodal
@@ -33,10 +35,11 @@ from neuralshelf.model_packages.server.counters import Counters
 from neuralshelf.model_packages.server.detection import DETECTOR_ENDPOINT, Detection, NamedDetector
 from neuralshelf.model_packages.server.dialects import Bedrock, Container, Dialect, SageMaker
 from neuralshelf.model_packages.server.endpoints import Endpoint, Service
-from neuralshelf.model_packages.server.exchange import Exchange, require_plain, while_connected
+from neuralshelf.model_packages.server.exchange import Exchange, read_signed, require_plain, while_connected
 from neuralshelf.model_packages.server.limits import BEDROCK_MAX_BODY, SAGEMAKER_MAX_BODY, Limits
+from neuralshelf.model_packages.server.personalize import personalize_routes
 from neuralshelf.model_packages.server.refusals import EndpointUnknown, MediaTypeRefused
-from neuralshelf.model_packages.server.sigv4 import Credential, SignedRequest, Verifier
+from neuralshelf.model_packages.server.sigv4 import Credential, Verifier
 from neuralshelf.model_packages.server.turns import Turns
 
 PICTURE = "application/x-image"
@@ -55,6 +58,7 @@ def create_app(
     limits: Limits | None = None,
     container: str | None = None,
     detector: NamedDetector | None = None,
+    ranker: Contract | None = None,
     middleware: Sequence[Middleware] = (),
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Starlette:
@@ -67,6 +71,7 @@ def create_app(
         region: what signatures must be scoped to.
         container: the endpoint behind `POST /invocations`; only without credentials.
         detector: what answers at DETECTOR_ENDPOINT, which is not there without.
+        ranker: what answers as a campaign of Amazon Personalize, and keeps what its event tracker is told.
         middleware: wrapped around everything, outermost first.
         clock: the time signatures are judged by, aware.
 
@@ -85,6 +90,8 @@ def create_app(
         Route("/ping", runtime.ping, methods=["GET"]),
         Route("/", runtime.status, methods=["GET"]),
     ]
+    if ranker is not None:
+        routes += personalize_routes(ranker, runtime.exchange, verifier, clock)
     if container is not None:
         routes.append(Route("/invocations", runtime.route(Container(), container), methods=["POST"]))
     return Starlette(
@@ -112,7 +119,7 @@ class Runtime:
         self._limits = limits
         self._clock = clock
         self._counters = Counters()
-        self._exchange = Exchange(limits, self._counters)
+        self.exchange = Exchange(limits, self._counters)
         encoders = {id(endpoint.encoder): endpoint.encoder for endpoint in endpoints.values()}
         self._turns = Turns()
         self._batchers = {
@@ -177,19 +184,12 @@ class Runtime:
         async def invoke(body: Body, request_id: str) -> Response:
             return await self._invoke(request, dialect, name, body, request_id)
 
-        return await self._exchange.answer(request, dialect, invoke)
+        return await self.exchange.answer(request, dialect, invoke)
 
     async def _invoke(self, request: Request, dialect: Dialect, name: str, body: Body, request_id: str) -> Response:
-        signed = SignedRequest(
-            request.method,
-            request.scope["raw_path"],
-            request.scope["query_string"],
-            SignedRequest.fold(request.scope["headers"]),
+        content = await read_signed(
+            request, body, self._verifier, dialect.service, self._clock(), _MAX_BODY[dialect.service]
         )
-        claim = self._verifier.claim(signed, dialect.service, self._clock()) if self._verifier else None
-        content, digest = await body.read(_MAX_BODY[dialect.service])
-        if claim is not None:
-            Verifier.verify(claim, signed, digest)
         endpoint = self._endpoint(name, dialect)
         picture = _is_picture(request, dialect, endpoint)
         search = request.headers.get(_PURPOSE) == "search"

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import TypeVar
 
 from starlette.requests import ClientDisconnect, Request
@@ -14,6 +15,7 @@ from neuralshelf.model_packages.server.counters import Counters
 from neuralshelf.model_packages.server.dialects import Dialect
 from neuralshelf.model_packages.server.limits import Limits
 from neuralshelf.model_packages.server.refusals import EncodingRefused, Refusal
+from neuralshelf.model_packages.server.sigv4 import SignedRequest, Verifier
 
 _log = logging.getLogger(__name__)
 _CLIENT_CLOSED_REQUEST = 499
@@ -55,6 +57,26 @@ class Exchange:
         if not body.complete:
             response.headers["connection"] = "close"
         return response
+
+
+async def read_signed(
+    request: Request, body: Body, verifier: Verifier | None, service: str, now: datetime, most: int
+) -> bytes:
+    """The body, of at most `most` bytes: signed for `service`, unless there is no `verifier`.
+
+    What the headers say is looked at before the body is read. Raises: Refusal, ClientDisconnect.
+    """
+    signed = SignedRequest(
+        request.method,
+        request.scope["raw_path"],
+        request.scope["query_string"],
+        SignedRequest.fold(request.scope["headers"]),
+    )
+    claim = verifier.claim(signed, service, now) if verifier else None
+    content, digest = await body.read(most)
+    if claim is not None:
+        Verifier.verify(claim, signed, digest)
+    return content
 
 
 async def while_connected(body: Body, answering: Awaitable[T]) -> T:

@@ -9,14 +9,14 @@ from neuralshelf.connectors.spec import BedrockTitanMultimodal, ConnectorSpec
 from neuralshelf.templates import render
 
 
-def trusted_endpoints(runtime: Runtime) -> list[str]:
+def trusted_endpoints(runtime: Runtime, *, personalize: bool = False) -> list[str]:
     """Patterns that `trusted_connector_endpoints_regex` must have, besides those that a cluster trusts unasked.
 
-    None for AWS, which it does; of a server of our own its address. The port is left open, since a restart may take
-    another.
+    Of AWS it trusts SageMaker and Bedrock, not Personalize; of a server of our own this is its address. The port is
+    left open, since a restart may take another.
     """
     if runtime.url is None:
-        return []
+        return [f"^{re.escape(runtime.base_url('personalize'))}/.*$"] if personalize else []
     origin = re.sub(r":\d+$", "", runtime.url.rstrip("/"))
     return [f"^{re.escape(origin)}(:[0-9]+)?/.*$"]
 

@@ -17,13 +17,17 @@ def model_address(prefix: str, logical: str, role: Role) -> str:
     return f"{Kind.MODEL}/{model_name(prefix, logical, role)}"
 
 
-def cluster_settings(runtime: Runtime) -> Resource:
-    """Where connectors may go; empty for AWS, which needs no setting.
+def cluster_settings(runtime: Runtime, *, personalize: bool = False) -> Resource:
+    """Where connectors may go; empty for SageMaker and Bedrock, which need no setting.
 
     A server of our own has to be trusted, and private addresses allowed. Remote models run on data nodes anyway, so
     `only_run_on_ml_node` stays as it is.
     """
-    body = render("connectors/cluster-settings.json.j2", endpoints=trusted_endpoints(runtime))
+    body = render(
+        "connectors/cluster-settings.json.j2",
+        endpoints=trusted_endpoints(runtime, personalize=personalize),
+        private=runtime.url is not None,
+    )
     return Resource(Kind.SETTINGS, "ml-commons", body)
 
 

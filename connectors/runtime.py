@@ -10,7 +10,12 @@ from neuralshelf.aws import Profile
 from neuralshelf.errors import ConfigError
 from neuralshelf.settings import RuntimeConfig
 
-HOSTS = {"sagemaker": "runtime.sagemaker", "sagemaker-api": "api.sagemaker", "bedrock": "bedrock-runtime"}
+HOSTS = {
+    "sagemaker": "runtime.sagemaker",
+    "sagemaker-api": "api.sagemaker",
+    "bedrock": "bedrock-runtime",
+    "personalize": "personalize-runtime",
+}
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,19 @@ class Runtime:
     session_token: SecretStr | None = field(default=None, repr=False)
     role_arn: str | None = None
     expires: datetime | None = None
+
+    @property
+    def account(self) -> str:
+        """The twelve digits of the account of `role_arn`.
+
+        Raises:
+            ConfigError: there is no role.
+        """
+        if self.role_arn is None:
+            raise ConfigError(
+                "the campaign's account is not known", hint="give runtime.role_arn, or ranking.campaign as an ARN"
+            )
+        return self.role_arn.split(":")[4]
 
     @classmethod
     def from_config(cls, config: RuntimeConfig, profile: Profile | None = None) -> Self:
@@ -66,7 +84,7 @@ class Runtime:
         return replace(here, access_key=SecretStr(access_key), secret_key=secret_key)
 
     def base_url(self, service: str) -> str:
-        """Base URL of `sagemaker`, `sagemaker-api` (what makes jobs) or `bedrock`, without a slash at the end."""
+        """Base URL of a service of `HOSTS`, without a slash at the end; `sagemaker-api` is what makes jobs."""
         return (self.url or f"https://{HOSTS[service]}.{self.region}.amazonaws.com").rstrip("/")
 
     def secrets(self) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from neuralshelf.connectors.spec import ConnectorSpec
+from neuralshelf.pipelines.ranking import Ranking
 from neuralshelf.pipelines.spec import IndexSpec, SearchSpec
 from neuralshelf.resource import Kind, Resource
 from neuralshelf.settings import VectorStore
@@ -17,6 +18,7 @@ def index_resource(
     store: VectorStore,
     ingest_pipeline: str,
     search_pipeline: str,
+    ranking: Ranking | None = None,
 ) -> Resource:
     """The index NAME-VERSION with the alias NAME and both pipelines as its defaults.
 
@@ -30,5 +32,6 @@ def index_resource(
         dimensions={name: connectors[vector.connector].dimension for name, vector in index.vectors.items()},
         ingest_pipeline=ingest_pipeline,
         search_pipeline=search_pipeline,
+        ranking=ranking,
     )
     return Resource(Kind.INDEX, index.physical_name, body)

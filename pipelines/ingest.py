@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from neuralshelf.connectors.resources import model_name
 from neuralshelf.connectors.spec import ConnectorSpec, SageMakerText
+from neuralshelf.pipelines.ranking import Ranking
 from neuralshelf.pipelines.spec import IndexSpec
 from neuralshelf.resource import Kind, Resource, ref
 from neuralshelf.templates import render
@@ -14,7 +15,9 @@ def ingest_pipeline_name(index: IndexSpec, prefix: str) -> str:
     return f"{prefix}-{index.name}-ingest"
 
 
-def ingest_pipeline(index: IndexSpec, connectors: Mapping[str, ConnectorSpec], *, prefix: str) -> Resource:
+def ingest_pipeline(
+    index: IndexSpec, connectors: Mapping[str, ConnectorSpec], *, prefix: str, ranking: Ranking | None = None
+) -> Resource:
     """Text fields joined and embedded in batches, pictures embedded and then dropped.
 
     A document that can't be embedded is a failed item of its bulk; so is one with nothing to embed. Fields of a wrong
@@ -32,6 +35,7 @@ def ingest_pipeline(index: IndexSpec, connectors: Mapping[str, ConnectorSpec], *
         models={n: ref(Kind.MODEL, model_name(prefix, v.connector, "ingest")) for n, v in index.vectors.items()},
         batches={name: texts_a_call(connectors[v.connector]) for name, v in index.vectors.items()},
         helpers=[*_helpers(index), *index.images],
+        ranking=ranking,
     )
     return Resource(Kind.INGEST_PIPELINE, ingest_pipeline_name(index, prefix), body)
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from neuralshelf.connectors.spec import ConnectorSpec
 from neuralshelf.pipelines.index import index_resource
 from neuralshelf.pipelines.ingest import ingest_pipeline
+from neuralshelf.pipelines.ranking import Ranking
 from neuralshelf.pipelines.search import search_pipeline
 from neuralshelf.pipelines.spec import IndexSpec, SearchSpec
 from neuralshelf.pipelines.stored import search_templates
@@ -19,11 +20,18 @@ def pipeline_resources(
     *,
     store: VectorStore,
     prefix: str,
+    ranking: Ranking | None = None,
 ) -> list[Resource]:
     """Ingest pipeline, search pipeline, index and both search templates, of three parts that fit (`spec.check`)."""
-    ingest = ingest_pipeline(index, connectors, prefix=prefix)
-    searching = search_pipeline(index, search, prefix=prefix)
+    ingest = ingest_pipeline(index, connectors, prefix=prefix, ranking=ranking)
+    searching = search_pipeline(index, search, prefix=prefix, ranking=ranking)
     made = index_resource(
-        index, search, connectors, store=store, ingest_pipeline=ingest.name, search_pipeline=searching.name
+        index,
+        search,
+        connectors,
+        store=store,
+        ingest_pipeline=ingest.name,
+        search_pipeline=searching.name,
+        ranking=ranking,
     )
-    return [ingest, searching, made, *search_templates(index, search, prefix=prefix)]
+    return [ingest, searching, made, *search_templates(index, search, prefix=prefix, ranking=ranking)]

@@ -1,6 +1,7 @@
 """The search pipeline: OpenSearch embeds queries and makes the scores of legs comparable."""
 
 from neuralshelf.connectors.resources import model_name
+from neuralshelf.pipelines.ranking import Ranking
 from neuralshelf.pipelines.spec import KEYWORD_LEG, IndexSpec, SearchSpec
 from neuralshelf.resource import Kind, Resource, ref
 from neuralshelf.templates import render
@@ -16,7 +17,7 @@ def search_models(index: IndexSpec, prefix: str) -> dict[str, str]:
     return {n: ref(Kind.MODEL, model_name(prefix, v.connector, "search")) for n, v in index.vectors.items()}
 
 
-def search_pipeline(index: IndexSpec, search: SearchSpec, *, prefix: str) -> Resource:
+def search_pipeline(index: IndexSpec, search: SearchSpec, *, prefix: str, ranking: Ranking | None = None) -> Resource:
     """The default of every `_search` on the index: model per vector field, normalisation, weights.
 
     A hybrid query has to bring its legs in the order `keyword`, then the vectors as in the configuration.
@@ -33,6 +34,7 @@ def search_pipeline(index: IndexSpec, search: SearchSpec, *, prefix: str) -> Res
         index=index,
         models=search_models(index, prefix),
         search=search,
+        ranking=ranking,
         # float: the engine takes decimals only, 1 and 0 are refused
         weights=[float(search.weights[leg]) for leg in legs],
     )

@@ -23,7 +23,9 @@ SpaceType = Literal["cosinesimil", "l2"]
 KEYWORD_LEG = "keyword"
 MAX_LEGS = 5  # OpenSearch's own limit of sub-queries in a hybrid query
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
-TEMPLATE_PARAMETERS = frozenset({"text", "image", "from", "size", "weights", "vectors", "collapse"})
+TEMPLATE_PARAMETERS = frozenset(
+    {"text", "image", "from", "size", "weights", "vectors", "collapse", "user", "user_weight"}
+)
 
 
 class VectorSpec(Frozen):

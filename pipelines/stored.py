@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from neuralshelf.pipelines.ranking import Ranking
 from neuralshelf.pipelines.search import search_models
 from neuralshelf.pipelines.spec import KEYWORD_LEG, IndexSpec, SearchSpec
 from neuralshelf.resource import Kind, Resource
@@ -18,7 +19,7 @@ class Place:
 
 
 def search_templates(
-    index: IndexSpec, search: SearchSpec, *, prefix: str, places: Sequence[Place] = ()
+    index: IndexSpec, search: SearchSpec, *, prefix: str, places: Sequence[Place] = (), ranking: Ranking | None = None
 ) -> list[Resource]:
     """Two templates: the search itself, and one by words alone for when the models are away.
 
@@ -35,6 +36,7 @@ def search_templates(
         "pictured": [name for name, vector in index.vectors.items() if vector.image is not None],
         "models": search_models(index, prefix),
         "weights": _weights(index),
+        "ranking": ranking,
         "places": places,
         "usual_weights": [float(search.weights[leg]) for leg in (KEYWORD_LEG, *index.vectors)],
     }

@@ -12,6 +12,7 @@ for a ranking with it in the place of the user's.
 """
 
 import math
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +22,9 @@ from neuralshelf.model_packages.ranker.store import Interaction
 from neuralshelf.model_packages.server.jsonbody import kind, parse
 from neuralshelf.model_packages.server.refusals import InputRefused
 
-CAMPAIGN = "arn:aws:personalize:us-east-1:000000000000:campaign/neuralshelf"
+CAMPAIGN = re.compile(r"arn:aws[a-z-]*:personalize:[a-z0-9-]+:000000000000:campaign/[A-Za-z0-9_-]{1,63}")
+"""Any campaign of the account that is nobody's: all are the one ranker."""
+
 TRACKER = "neuralshelf"
 
 MOST_ITEMS = 500
@@ -46,8 +49,6 @@ class Contract:
     """A ranker as one campaign and one event tracker."""
 
     ranker: Ranker
-    campaign: str = CAMPAIGN
-    tracker: str = TRACKER
 
     def ranking(self, body: bytes) -> dict[str, object]:
         """The answer to GetPersonalizedRanking.
@@ -56,7 +57,7 @@ class Contract:
             ResourceMissing, InputRefused: the message names the field, never its value.
         """
         asked = _object(parse(body), _RANKING)
-        if _text(asked, "campaignArn") != self.campaign:
+        if not CAMPAIGN.fullmatch(_text(asked, "campaignArn")):
             raise ResourceMissing("Campaign not found")
         for field in ("filterArn", "metadataColumns"):
             if asked.get(field):
@@ -74,7 +75,7 @@ class Contract:
             ResourceMissing, InputRefused: as `ranking`.
         """
         asked = _object(parse(body), _EVENTS)
-        if _text(asked, "trackingId") != self.tracker:
+        if _text(asked, "trackingId") != TRACKER:
             raise ResourceMissing("Event tracker not found")
         session = _text(asked, "sessionId")
         user = _text(asked, "userId") if asked.get("userId") is not None else session

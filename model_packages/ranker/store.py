@@ -74,7 +74,8 @@ class Interactions:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 self._connection.executemany(
-                    "INSERT INTO interactions (user, item, event, at, value) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                    "INSERT INTO interactions (user, item, event, at, value) VALUES (?, ?, ?, ?, ?)"
+                    " ON CONFLICT DO NOTHING",
                     interactions,
                 )
             except BaseException:

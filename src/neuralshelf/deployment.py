@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from neuralshelf import yamlfile
+from neuralshelf.connectors.ranking import RankingSpec, ranking_resources
 from neuralshelf.connectors.resources import cluster_settings, connector_resources, model_address, model_group
 from neuralshelf.connectors.runtime import Runtime
 from neuralshelf.connectors.spec import ROLES, ConnectorName, ConnectorSpec
@@ -14,6 +15,7 @@ from neuralshelf.errors import ConfigError
 from neuralshelf.frozen import Frozen
 from neuralshelf.pipelines import pipeline_resources
 from neuralshelf.pipelines.deadletters import deadletters_name, deadletters_resource
+from neuralshelf.pipelines.ranking import Ranking
 from neuralshelf.pipelines.spec import IndexSpec, SearchSpec, check
 from neuralshelf.resource import Resource
 from neuralshelf.settings import Environment
@@ -26,10 +28,13 @@ class Config(Frozen):
     connectors: dict[ConnectorName, ConnectorSpec] = Field(min_length=1)
     index: IndexSpec
     search: SearchSpec
+    ranking: RankingSpec | None = None
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         check(self.index, self.search, self.connectors)
+        if self.ranking is not None and self.index.fields.get(self.ranking.item) != "keyword":
+            raise ValueError(f"ranking.item: {self.ranking.item!r} is no keyword field of the index")
         return self
 
 
@@ -76,13 +81,17 @@ class Deployment:
     def resources(self, runtime: Runtime) -> list[Resource]:
         """Everything the cluster must hold for this deployment, for models that answer at `runtime`."""
         group = model_group(self.prefix)
-        found = [cluster_settings(runtime), group]
+        ranking = self.config.ranking
+        found = [cluster_settings(runtime, personalize=ranking is not None), group]
         for name, spec in self.config.connectors.items():
             found += connector_resources(name, spec, runtime=runtime, prefix=self.generation, group=group.name)
+        if ranking is not None:
+            found += ranking_resources(ranking, runtime=runtime, prefix=self.prefix, group=group.name)
         found += pipeline_resources(
             self.config.index,
             self.config.search,
             self.config.connectors,
+            ranking=Ranking.of(ranking, self.prefix),
             store=self.environment.store,
             prefix=self.generation,
         )

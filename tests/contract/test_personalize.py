@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from neuralshelf.model_packages.ranker.contract import CAMPAIGN, TRACKER, Contract
+from neuralshelf.model_packages.ranker.contract import TRACKER, Contract
 from neuralshelf.model_packages.ranker.ranking import Ranker
 from neuralshelf.model_packages.ranker.store import Interactions
+
+CAMPAIGN = "arn:aws:personalize:us-east-1:000000000000:campaign/neuralshelf"
 
 
 @pytest.fixture
@@ -79,7 +81,7 @@ def test_an_event_without_an_item_is_taken_and_kept_nowhere(events: Any, store: 
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"campaignArn": CAMPAIGN + "-other"}, "ResourceNotFoundException"),
+        ({"campaignArn": CAMPAIGN.replace("0" * 12, "1" * 12)}, "ResourceNotFoundException"),
         ({"inputList": []}, "InvalidInputException"),
         ({"inputList": ["x"] * 501}, "InvalidInputException"),
         ({"inputList": [""]}, "InvalidInputException"),

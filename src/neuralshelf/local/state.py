@@ -85,6 +85,11 @@ class State:
         self.keys()
         return self.folder / "keys.json"
 
+    @property
+    def interactions(self) -> Path:
+        """Who did what with which item: what the local ranker goes by."""
+        return self.folder / "interactions.db"
+
     def picture_folders(self) -> dict[str, Path]:
         """Catalogue key -> folder, for the pictures that the page shows."""
         return {key: Path(folder) for key, folder in self._read("pictures.json").items()}

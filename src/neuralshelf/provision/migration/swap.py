@@ -13,6 +13,7 @@ from opensearchpy import NotFoundError, OpenSearch
 
 from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ProvisionError
+from neuralshelf.pipelines.ranking import Ranking
 from neuralshelf.pipelines.stored import Place, search_templates
 from neuralshelf.provision.marker import Marker
 from neuralshelf.provision.objects.search_template import comment
@@ -70,7 +71,13 @@ def put_transitional(
     """Store a template that is right on each of these indexes; wait for other searches to end, or for `seconds`."""
     places = [place(client, index) for index in indexes]
     config = deployment.config
-    made = search_templates(config.index, config.search, prefix=deployment.generation, places=places)
+    made = search_templates(
+        config.index,
+        config.search,
+        prefix=deployment.generation,
+        places=places,
+        ranking=Ranking.of(config.ranking, deployment.prefix),
+    )
     search = next(template for template in made if template.name == config.search.template)
     ids = {address: next(iter(places[-1].models.values())) for address in search.depends_on}
     script = resolve(search.body, ids)["script"]

@@ -1,0 +1,86 @@
+"""The connector to a campaign of Amazon Personalize: who likes what, asked once a search."""
+
+from pydantic import Field, field_validator
+
+from neuralshelf.connectors.runtime import Runtime
+from neuralshelf.connectors.spec import ClientTuning
+from neuralshelf.frozen import Frozen
+from neuralshelf.resource import Kind, Resource, ref
+from neuralshelf.templates import render
+
+LOCAL_ACCOUNT = "000000000000"
+"""The account that the local model server's campaign is of."""
+
+CAMPAIGN = r"^(arn:aws[a-z-]*:personalize:[a-z0-9-]+:\d{12}:campaign/)?[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"
+
+TUNING = ClientTuning(
+    max_connection=50, connection_timeout=1, read_timeout=1, max_retry_times=0, retry_timeout=1, retry_backoff=50
+)
+"""A search waits a second for the ranker, then comes in the order it has."""
+
+
+class RankingSpec(Frozen):
+    """Hits in the order of the person who asks.
+
+    Attributes:
+        campaign: name or ARN of a campaign of Amazon Personalize, of the recipe aws-personalized-ranking. The local
+            model server answers to every name.
+        item: keyword field of the index with what is ranked, one value a document: cluster, or the product's id.
+            Letters, digits and . _ - only: a page with anything else in it keeps its order.
+        weight: of a person's preference, 0 to 1, against the score of the search; a request may bring its own.
+        oversample: so many times the hits of the page are ranked; the page is the best of them.
+    """
+
+    campaign: str = Field(default="neuralshelf", pattern=CAMPAIGN)
+    item: str = "cluster"
+    weight: float = Field(default=0.5, ge=0, le=1)
+    oversample: int = Field(default=3, ge=1, le=10)
+    client: ClientTuning = TUNING
+
+    @field_validator("client", mode="before")
+    @classmethod
+    def _over_client(cls, value: object) -> object:
+        return TUNING.model_dump() | value if isinstance(value, dict) else value
+
+
+def ranking_name(prefix: str) -> str:
+    """Name of the connector and of its model."""
+    return f"{prefix}-ranking"
+
+
+def ranking_resources(spec: RankingSpec, *, runtime: Runtime, prefix: str, group: str) -> list[Resource]:
+    """Connector and model."""
+    name = ranking_name(prefix)
+    body = render(
+        "connectors/personalize-ranking.json.j2",
+        name=name,
+        spec=spec,
+        tuning=spec.client,
+        region=runtime.region,
+        base_url=runtime.base_url("personalize"),
+        campaign=campaign_arn(spec, runtime),
+        role_arn=runtime.role_arn,
+    )
+    model = render(
+        "connectors/model.json.j2",
+        name=name,
+        logical="ranking",
+        role="search",
+        group=ref(Kind.MODEL_GROUP, group),
+        connector=ref(Kind.CONNECTOR, name),
+    )
+    lent = runtime.expires is not None
+    return [Resource(Kind.CONNECTOR, name, body, runtime.secrets(), lent=lent), Resource(Kind.MODEL, name, model)]
+
+
+def campaign_arn(spec: RankingSpec, runtime: Runtime) -> str:
+    """ARN of the campaign, in the account of the runtime unless it is given.
+
+    Raises:
+        ConfigError: it is not, and the runtime has no role that would tell the account.
+    """
+    if spec.campaign.startswith("arn:") and runtime.url is None:
+        return spec.campaign
+    partition = "aws-us-gov" if runtime.region.startswith("us-gov-") else "aws"
+    account = LOCAL_ACCOUNT if runtime.url is not None else runtime.account
+    return f"arn:{partition}:personalize:{runtime.region}:{account}:campaign/{spec.campaign.split('/')[-1]}"

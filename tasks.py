@@ -306,17 +306,37 @@ def cluster(
     c: Context,
     k: str = "",
     seed: str = "",
-    vector: str = "",
-    field: str = "",
-    assign: bool = False,
+    fresh: bool = False,
+    apply: bool = False,
     dry_run: bool = False,
     json: bool = False,
     config: str = "",
     environment: str = "local",
 ) -> None:
-    """Number the products by clusters of a vector (--k: how many, else measured; --config: of an example)."""
-    words = options(k=k, seed=seed, vector=vector, field=field, config=config)
-    run("cluster", *words, *flags(assign=assign, dry_run=dry_run, json=json), environment=environment)
+    """Find clusters of products (--k: how many, else measured) and give each its own (--apply: only the latter)."""
+    words = [*(["apply"] if apply else []), *options(k=k, seed=seed, config=config)]
+    run("cluster", *words, *flags(fresh=fresh, dry_run=dry_run, json=json), environment=environment)
+
+
+@task
+def interactions(
+    c: Context,
+    import_: str = "",
+    export: str = "",
+    forget: str = "",
+    prune: str = "",
+    yes: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+    environment: str = "local",
+) -> None:
+    """What people did with products (--import FILE, --export FILE.csv, --forget USER, --prune DAYS; else a summary)."""
+    given = {"import": import_, "export": export, "forget": forget, "prune": prune}
+    chosen = [(part, value) for part, value in given.items() if value] or [("status", "")]
+    for part, value in chosen:
+        words = {"status": [], "export": ["--out", value], "prune": ["--days", value]}.get(part, [value])
+        told = {"import": {"dry_run": dry_run, "json": json}, "status": {"json": json}, "export": {}}
+        run("interactions", part, *words, *flags(**told.get(part, {"yes": yes})), environment=environment)
 
 
 @task(positional=["text"])
@@ -439,7 +459,8 @@ def check(c: Context) -> None:
 namespace = Collection(
     *(demo, example, examples, up, down, status),
     *(plan, apply, drift, destroy, unlock, migrate, verify, doctor, rotate, roles),
-    *(ingest, embed, backfill, package, packages, deadletters, coverage, repair, search, detect, evaluate, cluster),
+    *(ingest, embed, backfill, package, packages, deadletters, coverage, repair, search, detect, evaluate),
+    *(cluster, interactions),
     *(preflight, deploy, undeploy, batch, stacks, cost),
     *(test, bench, check),
 )

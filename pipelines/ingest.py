@@ -1,6 +1,7 @@
 """The ingest pipeline: OpenSearch embeds documents before it indexes them."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from neuralshelf.connectors.resources import model_name
 from neuralshelf.connectors.spec import ConnectorSpec, SageMakerText
@@ -16,7 +17,12 @@ def ingest_pipeline_name(index: IndexSpec, prefix: str) -> str:
 
 
 def ingest_pipeline(
-    index: IndexSpec, connectors: Mapping[str, ConnectorSpec], *, prefix: str, ranking: Ranking | None = None
+    index: IndexSpec,
+    connectors: Mapping[str, ConnectorSpec],
+    *,
+    prefix: str,
+    ranking: Ranking | None = None,
+    numbering: Mapping[str, Any] | None = None,
 ) -> Resource:
     """Text fields joined and embedded in batches, pictures embedded and then dropped.
 
@@ -26,6 +32,7 @@ def ingest_pipeline(
 
     Args:
         prefix: of names, and the generation in stamps (`Deployment.generation`).
+        numbering: parameters of the script that gives a document its cluster (`Centroids.numbering`).
     """
     body = render(
         "pipelines/ingest.json.j2",
@@ -36,6 +43,7 @@ def ingest_pipeline(
         batches={name: texts_a_call(connectors[v.connector]) for name, v in index.vectors.items()},
         helpers=[*_helpers(index), *index.images],
         ranking=ranking,
+        numbering=numbering,
     )
     return Resource(Kind.INGEST_PIPELINE, ingest_pipeline_name(index, prefix), body)
 

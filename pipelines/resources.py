@@ -1,6 +1,7 @@
 """All that OpenSearch runs for one index: pipelines, index, stored templates."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from neuralshelf.connectors.spec import ConnectorSpec
 from neuralshelf.pipelines.index import index_resource
@@ -21,9 +22,10 @@ def pipeline_resources(
     store: VectorStore,
     prefix: str,
     ranking: Ranking | None = None,
+    numbering: Mapping[str, Any] | None = None,
 ) -> list[Resource]:
     """Ingest pipeline, search pipeline, index and both search templates, of three parts that fit (`spec.check`)."""
-    ingest = ingest_pipeline(index, connectors, prefix=prefix, ranking=ranking)
+    ingest = ingest_pipeline(index, connectors, prefix=prefix, ranking=ranking, numbering=numbering)
     searching = search_pipeline(index, search, prefix=prefix, ranking=ranking)
     made = index_resource(
         index,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,7 @@ from neuralshelf.connectors.spec import ROLES, ConnectorName, ConnectorSpec
 from neuralshelf.errors import ConfigError
 from neuralshelf.frozen import Frozen
 from neuralshelf.pipelines import pipeline_resources
+from neuralshelf.pipelines.clusters import Centroids, ClusterSpec
 from neuralshelf.pipelines.deadletters import deadletters_name, deadletters_resource
 from neuralshelf.pipelines.ranking import Ranking
 from neuralshelf.pipelines.spec import IndexSpec, SearchSpec, check
@@ -28,11 +29,17 @@ class Config(Frozen):
     connectors: dict[ConnectorName, ConnectorSpec] = Field(min_length=1)
     index: IndexSpec
     search: SearchSpec
+    clusters: ClusterSpec | None = None
     ranking: RankingSpec | None = None
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         check(self.index, self.search, self.connectors)
+        if self.clusters is not None:
+            if self.clusters.vector not in self.index.vectors:
+                raise ValueError(f"clusters.vector: no vector {self.clusters.vector!r}")
+            if self.index.fields.get(self.clusters.field) != "keyword":
+                raise ValueError(f"clusters.field: {self.clusters.field!r} is no keyword field of the index")
         if self.ranking is not None and self.index.fields.get(self.ranking.item) != "keyword":
             raise ValueError(f"ranking.item: {self.ranking.item!r} is no keyword field of the index")
         return self
@@ -44,6 +51,7 @@ class Deployment:
 
     config: Config
     environment: Environment
+    centroids: Centroids | None = None
 
     @classmethod
     def load(cls, config: Path, environment: str) -> "Deployment":
@@ -57,7 +65,9 @@ class Deployment:
             known = sorted(file.stem for file in path.parent.glob("*.yaml"))
             hint = f"choose one of: {', '.join(known)}" if known else f"create {path}"
             raise ConfigError(f"no environment {environment!r} ({path} does not exist)", hint=hint)
-        return cls(Config.parse(yamlfile.load(config), str(config)), Environment.parse(yamlfile.load(path), str(path)))
+        found = Config.parse(yamlfile.load(config), str(config))
+        centroids = Centroids.read(config.parent / found.clusters.file) if found.clusters else None
+        return cls(found, Environment.parse(yamlfile.load(path), str(path)), centroids)
 
     @property
     def prefix(self) -> str:
@@ -78,6 +88,15 @@ class Deployment:
         """Addresses of the models of one connector, one a role."""
         return tuple(model_address(self.generation, connector, role) for role in ROLES)
 
+    @property
+    def numbering(self) -> dict[str, Any] | None:
+        """How the ingest pipeline gives documents their cluster; None without clusters of this very generation."""
+        spec, centroids = self.config.clusters, self.centroids
+        if spec is None or centroids is None:
+            return None
+        fits = (centroids.generation, centroids.vector) == (self.generation, spec.vector)
+        return centroids.numbering(spec) if fits else None
+
     def resources(self, runtime: Runtime) -> list[Resource]:
         """Everything the cluster must hold for this deployment, for models that answer at `runtime`."""
         group = model_group(self.prefix)
@@ -92,6 +111,7 @@ class Deployment:
             self.config.search,
             self.config.connectors,
             ranking=Ranking.of(ranking, self.prefix),
+            numbering=self.numbering,
             store=self.environment.store,
             prefix=self.generation,
         )

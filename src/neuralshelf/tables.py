@@ -149,15 +149,16 @@ def clusters_text(found: "Clustered", *, dry_run: bool = False) -> str:
     if found.measured:
         rows = [(quality.k, quality.silhouette, quality.stability) for quality in found.measured]
         lines += [tabulate(rows, headers=("k", "silhouette", "stability"), floatfmt=".3f"), ""]
-    groups = [(group.number, group.documents, _shown("; ".join(group.typical), 140)) for group in found.groups]
+    groups = [(group.id, group.documents, _shown("; ".join(group.typical), 140)) for group in found.groups]
     lines.append(tabulate(groups, headers=("cluster", "documents", "typical")))
     lines.append(
         f"{found.index}: {found.documents} documents in {len(found.groups)} of {found.k} clusters of {found.vector}"
     )
     if found.without:
-        lines.append(f"{found.without} documents have no {found.vector} and get no number")
+        lines.append(f"{found.without} documents have no {found.vector} and get no cluster")
     lines.append(
-        f"{found.written} numbers {'would be ' * dry_run}written" + (f", {found.gone} gone" if found.gone else "")
+        f"{found.written} documents {'would get' if dry_run else 'got'} another cluster"
+        + (f", {found.gone} gone" if found.gone else "")
     )
     return "\n".join(lines)
 

@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +12,20 @@ from numpy.typing import NDArray
 
 from neuralshelf.errors import ConfigError, InputError
 from neuralshelf.personalisation import clusters
-from neuralshelf.personalisation.clusters import Clusters, Quality, best, candidates, fit, measure, unit
+from neuralshelf.personalisation.clusters import (
+    Clusters,
+    Quality,
+    best,
+    candidates,
+    fit,
+    measure,
+    refit,
+    renamed,
+    unit,
+)
 from neuralshelf.personalisation.numbering import Options, number_documents
-from neuralshelf.pipelines.spec import IndexSpec, VectorSpec
+from neuralshelf.pipelines.clusters import Centroids, ClusterSpec
+from neuralshelf.pipelines.spec import IndexSpec
 
 GROUPS = 8
 
@@ -33,7 +46,7 @@ def test_groups_are_found_and_the_largest_is_number_0() -> None:
     assert found.centroids.shape == (GROUPS, 64)
     assert found.centroids.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(found.centroids, axis=1), 1, atol=1e-6)
-    numbers, cosines = found.assign(grouped())
+    numbers, cosines = found.nearest(grouped())
     assert [GROUPS - 1 - number for number in numbers] == truth()
     assert cosines.min() > 0.8
 
@@ -85,56 +98,90 @@ def test_more_clusters_than_vectors_is_one_line() -> None:
 
 def test_equal_vectors_are_no_error() -> None:
     same = np.ones((12, 4), np.float32)
-    assert set(fit(same, 3).assign(same)[0].tolist()) == {0}
+    assert set(fit(same, 3).nearest(same)[0].tolist()) == {0}
     assert measure(same, [2])[0].silhouette == -1.0
 
 
-def test_clusters_come_back_from_their_file(tmp_path: Path) -> None:
+def test_clusters_come_back_from_their_file_as_they_will_be_reckoned_with(tmp_path: Path) -> None:
     found = fit(grouped(), GROUPS)
-    found.save(tmp_path / "new" / "c.npz", {"generation": "shop-v1"})
-    again, facts = Clusters.load(tmp_path / "new" / "c.npz")
-    assert again.k == GROUPS
-    np.testing.assert_array_equal(again.centroids, found.centroids)
-    assert facts == {"generation": "shop-v1"}
-    assert [file.name for file in (tmp_path / "new").iterdir()] == ["c.npz"]
+    file = tmp_path / "new" / "clusters.json"
+    found.keep("shop-v1", "v").write(file)
+    kept = Centroids.read(file)
+    assert kept == found.keep("shop-v1", "v")
+    assert kept is not None
+    again = Clusters.of(kept)
+    assert again.ids == found.ids
+    assert (again.centroids * found.centroids).sum(axis=1).min() > 0.999
+    np.testing.assert_array_equal(again.nearest(grouped())[0], found.nearest(grouped())[0])
+    assert [path.name for path in file.parent.iterdir()] == ["clusters.json"]
+    assert Centroids.read(tmp_path / "none.json") is None
 
 
-def test_a_file_of_something_else_is_refused_and_nothing_in_it_is_run(tmp_path: Path) -> None:
-    file = tmp_path / "c.npz"
-    with pytest.raises(InputError, match="there are no clusters"):
-        Clusters.load(file)
-    file.write_bytes(b"something else")
-    with pytest.raises(InputError, match="holds no clusters"):
-        Clusters.load(file)
-    with file.open("wb") as out:
-        np.savez(out, centroids=np.array([object()], dtype=object), facts=np.array("{}"))
-    with pytest.raises(InputError, match="holds no clusters"):
-        Clusters.load(file)
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "Invalid JSON"),
+        ('{"generation": "g", "vector": "v", "ids": ["0"], "centroids": [[1, 2], [3, 4]]}', "don't fit"),
+        ('{"generation": "g", "vector": "v", "ids": ["0", "0"], "centroids": [[1, 2], [3, 4]]}', "don't fit"),
+        ('{"generation": "g", "vector": "v", "ids": ["0"], "centroids": [[1, 128]]}', "beyond 127"),
+        ('{"generation": "g", "vector": "v", "ids": ["0"], "centroids": [[0, 0]]}', "zeros"),
+        ('{"generation": "g", "vector": "v", "ids": ["0"], "centroids": [[0.5, 0]]}', "valid integer"),
+    ],
+)
+def test_a_file_of_something_else_is_refused(tmp_path: Path, content: str, words: str) -> None:
+    file = tmp_path / "clusters.json"
+    file.write_text(content)
+    with pytest.raises(ConfigError, match=words):
+        Centroids.read(file)
+
+
+def test_more_than_a_script_can_compare_is_refused() -> None:
+    ids, centroids = tuple(str(n) for n in range(900)), ((1,) * 1024,) * 900
+    with pytest.raises(ValueError, match="more than a pipeline can compare"):
+        Centroids(generation="g", vector="v", ids=ids, centroids=centroids)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_with_a_tenth_of_new_vectors_nineteen_of_twenty_keep_their_cluster(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    blurred = draw.standard_normal((3_000, 24)).astype(np.float32)  # no groups at all: the hardest case
+    new = draw.standard_normal((300, 24)).astype(np.float32) + 0.3
+    old = fit(blurred, 20)
+    moved = refit(np.concatenate([blurred, new]), old)
+    before, after = old.nearest(blurred)[0], moved.nearest(blurred)[0]
+    assert moved.ids == old.ids
+    assert not np.array_equal(moved.centroids, old.centroids)
+    assert (before == after).mean() >= 0.95
+
+
+def test_clusters_found_anew_keep_the_ids_of_those_that_they_share_most_with() -> None:
+    vectors, draw = grouped(), np.random.default_rng(1)
+    found = fit(vectors, GROUPS)
+    old = Clusters(found.centroids, tuple("abcdefgh"))
+    order = draw.permutation(GROUPS)
+    new = Clusters(found.centroids[order], tuple(map(str, range(GROUPS))))
+    assert renamed(new, old, vectors).ids == tuple(np.array(old.ids)[order].tolist())
+
+
+def test_clusters_that_were_not_there_before_get_ids_that_were_not_there_either() -> None:
+    vectors = grouped()
+    old = fit(vectors[: len(vectors) // 2], 4)
+    ids = renamed(fit(vectors, GROUPS), old, vectors).ids
+    assert set(old.ids) <= set(ids)
+    assert set(ids) - set(old.ids) == {"4", "5", "6", "7"}
 
 
 def test_unit_leaves_no_infinity() -> None:
     assert np.isfinite(unit(np.zeros((1, 3), np.float32))).all()
 
 
-PICTURED = VectorSpec(connector="c", image="image")
-TEXTUAL = VectorSpec(connector="c", text=("title",))
-
-
-@pytest.mark.parametrize(
-    ("fields", "vectors", "options", "words"),
-    [
-        ({}, {"v": TEXTUAL}, Options(), r"no keyword or integer field 'cluster'.*; next: add cluster: keyword"),
-        ({"cluster": "text"}, {"v": TEXTUAL}, Options(), "no keyword or integer field 'cluster'"),
-        ({"cluster": "keyword"}, {"v": TEXTUAL, "w": TEXTUAL}, Options(), "several vectors: v, w; next: .*--vector"),
-        ({"cluster": "keyword"}, {"v": PICTURED, "w": PICTURED}, Options(), "several vectors: v, w"),
-        ({"cluster": "keyword"}, {"v": TEXTUAL}, Options(vector="w"), "no vector 'w'; next: there are v"),
-        ({"cluster": "keyword"}, {"v": TEXTUAL}, Options(assign=True, k=3), "--assign takes the clusters"),
-    ],
-)
-def test_what_does_not_fit_the_index_is_said_before_anything_is_read(
-    fields: dict[str, object], vectors: dict[str, object], options: Options, words: str, tmp_path: Path
-) -> None:
-    index = IndexSpec.model_validate({"name": "shop", "fields": {"title": "text"} | fields, "vectors": vectors})
-    nobody: object = None
-    with pytest.raises(ConfigError, match=words):
-        number_documents(nobody, index, "shop-v1", tmp_path, options, print)  # type: ignore[arg-type]
+def test_what_can_not_go_together_is_said_before_anything_is_read(tmp_path: Path) -> None:
+    index = IndexSpec.model_validate(
+        {"name": "shop", "fields": {"cluster": "keyword"}, "vectors": {"v": {"connector": "c", "image": "image"}}}
+    )
+    nobody: Any = None
+    asked = partial(number_documents, nobody, index, ClusterSpec(vector="v"), "shop-v1", tmp_path / "clusters.json")
+    with pytest.raises(ConfigError, match="cluster apply takes the clusters that there are"):
+        asked(Options(assign=True, k=3), print)
+    with pytest.raises(InputError, match=r"there are no clusters of v, shop-v1.*; next: neuralshelf cluster"):
+        asked(Options(assign=True), print)

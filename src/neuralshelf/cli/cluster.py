@@ -13,11 +13,12 @@ Run = Callable[[argparse.Namespace], int]
 def add(verb: Callable[[str, Run, str], argparse.ArgumentParser]) -> None:
     """The verb with its options."""
     made = verb("cluster", cluster, "number the products of the index by clusters of one of their vectors")
-    made.add_argument("--k", type=int, metavar="N", help="how many (default: several are measured, the best is taken)")
+    made.add_argument("what", nargs="?", choices=("apply",), help="find none: number by the clusters that there are")
+    made.add_argument(
+        "--k", type=int, metavar="N", help="how many (default: as many as before; at first the best of several)"
+    )
     made.add_argument("--seed", type=int, default=0)
-    made.add_argument("--vector", metavar="FIELD", help="default: the only one, or the only one of pictures")
-    made.add_argument("--field", default="cluster", help="a keyword or integer field of the index (default: cluster)")
-    made.add_argument("--assign", action="store_true", help="give new products the numbers of the clusters there are")
+    made.add_argument("--fresh", action="store_true", help="begin anew instead of where the clusters are")
     made.add_argument("--dry-run", action="store_true", help="show the clusters, write nothing")
     made.add_argument("--json", action="store_true")
 
@@ -29,10 +30,10 @@ def cluster(words: argparse.Namespace) -> int:
 
     if words.seed < 0:
         raise ConfigError(f"--seed {words.seed} is out of range", hint="give 0 or more")
-    chosen = {name: getattr(words, name) for name in ("k", "seed", "vector", "field", "assign", "dry_run")}
-    found = cluster_index(*context(words), Options(**chosen))
+    chosen = {name: getattr(words, name) for name in ("k", "seed", "fresh", "dry_run")}
+    found = cluster_index(*context(words), Options(**chosen, assign=words.what == "apply"))
     if words.json:
-        print(json.dumps({"format_version": 1} | found.as_dict(), ensure_ascii=False))
+        print(json.dumps({"format_version": 2} | found.as_dict(), ensure_ascii=False))
     else:
         print(clusters_text(found, dry_run=words.dry_run))
     return 0

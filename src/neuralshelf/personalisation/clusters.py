@@ -3,17 +3,17 @@
 Needs scikit-learn (extra `personalisation`). The same vectors and seed give the same clusters on the same machine.
 """
 
-import json
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from itertools import count
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuralshelf.errors import InputError, MissingDependencyError
+from neuralshelf.pipelines.clusters import SCALE, Centroids
 
 Vectors = NDArray[np.float32]
 
@@ -25,6 +25,7 @@ MOST_MEASURED = 5_000
 
 LARGEST_K = 256
 STARTS = 4
+STEPS = 2
 BATCHED = 10_000
 
 
@@ -47,49 +48,39 @@ class Quality:
 
 @dataclass(frozen=True)
 class Clusters:
-    """Centroids of length 1, float32, shape (k, dimension); number 0 had the most vectors when they were made."""
+    """Centroids of length 1, float32, shape (k, dimension), and the id of each.
+
+    Found for the first time, "0" is the one with the most vectors.
+    """
 
     centroids: Vectors
+    ids: tuple[str, ...]
+
+    @classmethod
+    def of(cls, kept: Centroids) -> Self:
+        """As they come out of their file: what the ingest pipeline reckons with."""
+        return cls(unit(np.array(kept.centroids, np.float32)), kept.ids)
 
     @property
     def k(self) -> int:
         """How many."""
         return len(self.centroids)
 
-    def assign(self, vectors: Vectors) -> tuple[NDArray[np.int64], Vectors]:
-        """The nearest cluster of each vector, and its cosine to that centroid.
+    def nearest(self, vectors: Vectors) -> tuple[NDArray[np.int64], Vectors]:
+        """The place of the nearest cluster of each vector, and its cosine to that centroid.
 
         Args:
             vectors: shape (n, dimension), of any length but 0.
         """
         cosines = unit(vectors) @ self.centroids.T
-        nearest = cosines.argmax(axis=1)
-        return nearest, cosines[np.arange(len(cosines)), nearest]
+        places = cosines.argmax(axis=1)
+        return places, cosines[np.arange(len(cosines)), places]
 
-    def save(self, path: Path, facts: dict[str, Any]) -> None:
-        """As a .npz, whole or not at all; `facts` say what the vectors were."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.part")
-        with temporary.open("wb") as file:
-            np.savez(file, centroids=self.centroids, facts=np.array(json.dumps(facts)))
-        temporary.replace(path)
-
-    @classmethod
-    def load(cls, path: Path) -> "tuple[Clusters, dict[str, Any]]":
-        """Clusters and facts that were saved.
-
-        Raises:
-            InputError: there is no such file, or it is none of ours.
-        """
-        try:
-            with np.load(path, allow_pickle=False) as found:
-                centroids = np.asarray(found["centroids"], np.float32)
-                facts: dict[str, Any] = json.loads(str(found["facts"]))
-        except FileNotFoundError:
-            raise InputError(f"there are no clusters in {path}", hint="neuralshelf cluster") from None
-        except (OSError, ValueError, KeyError):
-            raise InputError(f"{path} holds no clusters", hint="delete it, then neuralshelf cluster") from None
-        return cls(centroids), facts
+    def keep(self, generation: str, vector: str) -> Centroids:
+        """As they go into their file."""
+        largest = np.abs(self.centroids).max(axis=1, keepdims=True)
+        whole = np.rint(self.centroids / largest * SCALE).astype(int).tolist()
+        return Centroids(generation=generation, vector=vector, ids=self.ids, centroids=tuple(map(tuple, whole)))
 
 
 def unit(vectors: Vectors) -> Vectors:
@@ -116,18 +107,42 @@ def fit(vectors: Vectors, k: int, *, seed: int = 0) -> Clusters:
     """
     if not 1 <= k <= len(vectors):
         raise InputError(f"{k} clusters of {len(vectors)} vectors", hint=f"give --k from 1 to {len(vectors)}")
-    cluster, _, exceptions, limits = _scikit()
-    vectors = unit(vectors)
-    if len(vectors) <= BATCHED:
-        means = cluster.KMeans(k, n_init=STARTS, random_state=seed)
-    else:
-        means = cluster.MiniBatchKMeans(k, n_init=STARTS, random_state=seed, batch_size=4096)
-    with limits(1), warnings.catch_warnings():  # threads add sums in the order in which they end
-        warnings.simplefilter("ignore", exceptions.ConvergenceWarning)  # fewer different vectors than clusters
-        means.fit(vectors)
-    sizes = np.bincount(means.labels_, minlength=k)
-    centres = unit(means.cluster_centers_)
-    return Clusters(centres[np.argsort(-sizes, kind="stable")])
+    centres, labels = _means(unit(vectors), k, seed=seed, n_init=STARTS)
+    sizes = np.bincount(labels, minlength=k)
+    return Clusters(centres[np.argsort(-sizes, kind="stable")], tuple(map(str, range(k))))
+
+
+def refit(vectors: Vectors, old: Clusters, *, seed: int = 0) -> Clusters:
+    """The clusters that there were, two steps of k-means nearer to where vectors are now; they keep their ids.
+
+    Not more steps: in vectors without groups, each carries a further per cent of them over a border.
+
+    Raises:
+        InputError, MissingDependencyError: as `fit`.
+    """
+    if old.k > len(vectors):
+        raise InputError(f"{old.k} clusters of {len(vectors)} vectors", hint=f"give --k from 1 to {len(vectors)}")
+    centres, _ = _means(unit(vectors), old.k, seed=seed, n_init=1, init=old.centroids, max_iter=STEPS)
+    return Clusters(centres, old.ids)
+
+
+def renamed(new: Clusters, old: Clusters, vectors: Vectors) -> Clusters:
+    """`new` with the ids of `old` where both have most of the vectors in common; the others get numbers beyond.
+
+    Pairs are chosen for the most vectors in all (Kuhn, "The Hungarian method for the assignment problem", 1955).
+
+    Raises:
+        MissingDependencyError: as `fit`.
+    """
+    _scikit()
+    from scipy.optimize import linear_sum_assignment
+
+    common = np.zeros((new.k, old.k), np.int64)
+    np.add.at(common, (new.nearest(vectors)[0], old.nearest(vectors)[0]), 1)
+    pairs = dict(zip(*(places.tolist() for places in linear_sum_assignment(-common)), strict=True))
+    beyond = count(max((int(known) for known in old.ids if known.isdecimal()), default=-1) + 1)
+    shared = {place: old.ids[pairs[place]] for place in pairs if common[place, pairs[place]]}
+    return Clusters(new.centroids, tuple(shared.get(place) or str(next(beyond)) for place in range(new.k)))
 
 
 def measure(vectors: Vectors, numbers: Iterable[int], *, seed: int = 0) -> list[Quality]:
@@ -142,8 +157,8 @@ def measure(vectors: Vectors, numbers: Iterable[int], *, seed: int = 0) -> list[
     first, second = np.array_split(draw.permutation(len(vectors)), 2)
     found = []
     for k in numbers:
-        labels, _ = fit(vectors, k, seed=seed).assign(vectors)
-        halves = [fit(vectors[half], min(k, len(half)), seed=seed).assign(vectors)[0] for half in (first, second)]
+        labels, _ = fit(vectors, k, seed=seed).nearest(vectors)
+        halves = [fit(vectors[half], min(k, len(half)), seed=seed).nearest(vectors)[0] for half in (first, second)]
         several = 1 < len(set(labels.tolist())) < len(vectors)  # a silhouette is of two clusters or more
         with limits(1):
             silhouette = metrics.silhouette_score(vectors, labels, metric="cosine") if several else -1.0
@@ -155,6 +170,20 @@ def measure(vectors: Vectors, numbers: Iterable[int], *, seed: int = 0) -> list[
 def best(found: Sequence[Quality]) -> Quality:
     """The number of clusters with the highest silhouette; of equal ones the most stable."""
     return max(found, key=lambda quality: (quality.silhouette, quality.stability))
+
+
+def _means(vectors: Vectors, k: int, **options: Any) -> tuple[Vectors, NDArray[np.int64]]:
+    """Centres of length 1 and the place of each vector's."""
+    cluster, _, exceptions, limits = _scikit()
+    options["random_state"] = options.pop("seed")
+    if len(vectors) <= BATCHED or "max_iter" in options:
+        means = cluster.KMeans(k, **options)
+    else:
+        means = cluster.MiniBatchKMeans(k, batch_size=4096, **options)
+    with limits(1), warnings.catch_warnings():  # threads add sums in the order in which they end
+        warnings.simplefilter("ignore", exceptions.ConvergenceWarning)  # fewer different vectors than clusters
+        means.fit(vectors)
+    return unit(means.cluster_centers_), means.labels_
 
 
 def _scikit() -> tuple[Any, Any, Any, Any]:

@@ -1,4 +1,4 @@
-"""Number the documents of an index by clusters: read a vector of each, find or take clusters, write the numbers."""
+"""Give the documents of an index their clusters: read a vector of each, find or take clusters, write their ids."""
 
 import hashlib
 import heapq
@@ -18,6 +18,7 @@ from neuralshelf.client import reason
 from neuralshelf.errors import ConfigError, EngineError, InputError
 from neuralshelf.personalisation import clusters
 from neuralshelf.personalisation.clusters import Clusters, Quality, Vectors
+from neuralshelf.pipelines.clusters import Centroids, ClusterSpec
 from neuralshelf.pipelines.spec import IndexSpec
 
 PAGE = 500
@@ -31,29 +32,28 @@ class Options:
     """How to cluster.
 
     Attributes:
-        k: how many; None measures several and takes the best.
+        k: how many; None as many as there are, or if there are none, the best of several.
         seed: of every choice by chance.
-        vector: field; None is the only one, or the only one with a picture.
-        field: that gets the cluster's number, a keyword or integer field of the index.
-        assign: take the clusters that were found last, so that numbers keep their meaning, and find none.
+        fresh: begin anew instead of where clusters are; ids go on where most documents do.
+        assign: find none: number documents by the clusters that there are.
         dry_run: write nothing, neither documents nor clusters.
     """
 
     k: int | None = None
     seed: int = 0
-    vector: str | None = None
-    field: str = "cluster"
+    fresh: bool = False
     assign: bool = False
     dry_run: bool = False
 
 
 @dataclass(frozen=True)
 class Group:
-    """A cluster: how many documents are in it, and the texts of those nearest to its centroid."""
+    """A cluster: how many documents are in it, and those nearest to its centroid: their ids and texts."""
 
-    number: int
+    id: str
     documents: int
     typical: tuple[str, ...]
+    nearest: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,11 @@ class Clustered:
     """What was found and done.
 
     Attributes:
-        written: documents whose number changed; with --dry-run those that would change.
+        written: documents whose cluster changed; with --dry-run those that would change.
         gone: of them, those that were deleted meanwhile.
-        without: documents without the vector, which get no number.
+        without: documents without the vector, which get no cluster.
         measured: numbers of clusters that were compared.
+        kept: share of the documents that had a cluster and are still in it; None when none had.
         file: where the clusters are kept.
     """
 
@@ -78,6 +79,7 @@ class Clustered:
     groups: tuple[Group, ...]
     file: str
     measured: tuple[Quality, ...] = ()
+    kept: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
@@ -86,103 +88,121 @@ class Clustered:
 
 @dataclass
 class _Tally:
-    """What assigning has seen so far; `nearest` keeps (cosine, order, text) of each cluster's most typical."""
+    """What assigning has seen so far; `nearest` keeps (cosine, order, id, text) of each cluster's most typical."""
 
-    sizes: Counter[int] = field(default_factory=Counter)
-    nearest: dict[int, list[tuple[float, int, str]]] = field(default_factory=dict)
+    sizes: Counter[str] = field(default_factory=Counter)
+    nearest: dict[str, list[tuple[float, int, str, str]]] = field(default_factory=dict)
+    had: int = 0
+    changed: list[tuple[str, str | None, str]] = field(default_factory=list)
+    moved: int = 0
 
-    def add(self, number: int, cosine: float, text: str) -> None:
+    def add(
+        self, hit: Mapping[str, Any], cluster: str, cosine: float, before: str | None, text: str, *, lacks: bool
+    ) -> None:
         """Count a document."""
-        kept = self.nearest.setdefault(number, [])
-        item = (cosine, -self.sizes.total(), text)
-        self.sizes[number] += 1
+        kept = self.nearest.setdefault(cluster, [])
+        item = (cosine, -self.sizes.total(), hit["_id"], text)
+        self.sizes[cluster] += 1
         (heapq.heappush if len(kept) < TYPICAL else heapq.heappushpop)(kept, item)
+        self.had += before is not None
+        self.moved += before not in (None, cluster)
+        if before != cluster or lacks:
+            self.changed.append((hit["_id"], hit.get("_routing"), cluster))
 
     def groups(self) -> tuple[Group, ...]:
         """The largest first."""
-        return tuple(
-            Group(number, size, tuple(text for _, _, text in sorted(self.nearest[number], reverse=True)))
-            for number, size in sorted(self.sizes.items(), key=lambda item: (-item[1], item[0]))
-        )
+        found = []
+        for cluster, size in sorted(self.sizes.items(), key=lambda item: (-item[1], item[0])):
+            _, _, ids, texts = zip(*sorted(self.nearest[cluster], reverse=True), strict=True)
+            found.append(Group(cluster, size, texts, ids))
+        return tuple(found)
 
 
 def number_documents(
     client: OpenSearch,
     index: IndexSpec,
+    spec: ClusterSpec,
     generation: str,
-    folder: Path,
+    file: Path,
     options: Options,
     say: Callable[[str], object],
+    also: Mapping[str, int] | None = None,
 ) -> Clustered:
-    """Number the documents of the index by clusters of one of their vectors.
+    """Give documents of the index the id of their cluster, by one of their vectors.
 
-    Only documents whose number changes are written, by partial updates that run no pipeline and leave vectors alone.
+    Only documents whose cluster changes are written, by partial updates that run no pipeline and leave vectors alone.
 
     Args:
         generation: of the index (`Deployment.generation`): clusters are good for the vectors of one only.
-        folder: where clusters are kept.
+        file: where clusters are kept.
+        also: further fields that every document should have, with their values.
 
     Raises:
-        ConfigError: the index has no such field or vector, or --k and --assign go against each other.
+        ConfigError: the file holds something else, or --k and `apply` go against each other.
         InputError: there are too few vectors, or no clusters to assign to.
         NeuralshelfError: the cluster can't be reached, scikit-learn is not installed.
     """
-    vector = _vector(index, options.vector)
-    _require_field(index, options.field)
-    if options.assign and options.k is not None:
-        raise ConfigError("--assign takes the clusters that there are", hint="leave out --k or --assign")
-    file = folder / f"{index.physical_name}-{vector}.npz"
-    facts = {"generation": generation, "vector": vector}
-    shown = next((name for name, kind in index.fields.items() if kind == "text"), options.field)
-    reader = _Reader(client, index.name, vector, (options.field, shown))
+    if options.assign and (options.k is not None or options.fresh):
+        raise ConfigError("cluster apply takes the clusters that there are", hint="leave out apply, or --k and --fresh")
+    old = Centroids.read(file)
+    if old is not None and (old.generation, old.vector) != (generation, spec.vector):
+        old = None
+    shown = next((name for name, kind in index.fields.items() if kind == "text"), spec.field)
+    also = also or {}
+    reader = _Reader(client, index.name, spec.vector, (spec.field, shown, *also))
     measured: Sequence[Quality] = ()
-    if options.assign:
-        found, known = Clusters.load(file)
-        if {key: known.get(key) for key in facts} != facts:
-            raise InputError(
-                f"{file} is of {known.get('vector')}, {known.get('generation')}",
-                hint="neuralshelf cluster without --assign",
-            )
+    if not options.assign:
+        before = None if old is None else Clusters.of(old)
+        found, measured = _found(reader.sample(options.seed), before, options, say)
+        kept = found.keep(generation, spec.vector)
+    elif old is None:
+        raise InputError(f"there are no clusters of {spec.vector}, {generation}, in {file}", hint="neuralshelf cluster")
     else:
-        found, measured = _found(reader.sample(options.seed), options, say)
-    tally, changed = _Tally(), []
+        kept = old
+    nearest, tally = Clusters.of(kept), _Tally()
     for page in reader.pages("assign"):
-        numbers, cosines = found.assign(np.array([hit["_source"][vector] for hit in page], np.float32))
-        for hit, number, cosine in zip(page, numbers.tolist(), cosines.tolist(), strict=True):
+        places, cosines = nearest.nearest(np.array([hit["_source"][spec.vector] for hit in page], np.float32))
+        for hit, place, cosine in zip(page, places.tolist(), cosines.tolist(), strict=True):
             source = hit["_source"]
-            tally.add(number, cosine, str(source.get(shown, hit["_id"])))
-            value = number if index.fields[options.field] == "integer" else str(number)
-            if source.get(options.field) != value:
-                changed.append((hit["_id"], hit.get("_routing"), value))
+            text = str(source.get(shown, hit["_id"]))
+            lacks = any(source.get(name) != value for name, value in also.items())
+            tally.add(hit, nearest.ids[place], cosine, source.get(spec.field), text, lacks=lacks)
     gone = 0
     if not options.dry_run:
         if not options.assign:
-            found.save(file, facts | {"k": found.k, "seed": options.seed})
-        gone = _write(client, index.name, options.field, changed)
+            kept.write(file)
+        gone = _write(client, index.name, spec.field, tally.changed, also)
     return Clustered(
         index=index.name,
-        vector=vector,
-        k=found.k,
+        vector=spec.vector,
+        k=nearest.k,
         documents=tally.sizes.total(),
         without=reader.without(),
-        written=len(changed) - gone,
+        written=len(tally.changed) - gone,
         gone=gone,
         groups=tally.groups(),
         file=str(file),
         measured=tuple(measured),
+        kept=1 - tally.moved / tally.had if tally.had else None,
     )
 
 
-def _found(vectors: Vectors, options: Options, say: Callable[[str], object]) -> tuple[Clusters, Sequence[Quality]]:
-    if options.k is not None:
-        return clusters.fit(vectors, options.k, seed=options.seed), ()
-    numbers = clusters.candidates(len(vectors))
-    if not numbers:
-        raise InputError(f"{len(vectors)} vectors are too few to choose a number of clusters", hint="give --k N")
-    say(f"comparing {len(numbers)} numbers of clusters, {numbers[0]} to {numbers[-1]}")
-    shown = tqdm(numbers, desc="measure", file=sys.stderr, disable=not sys.stderr.isatty())
-    measured = clusters.measure(vectors, shown, seed=options.seed)
-    return clusters.fit(vectors, clusters.best(measured).k, seed=options.seed), measured
+def _found(
+    vectors: Vectors, old: Clusters | None, options: Options, say: Callable[[str], object]
+) -> tuple[Clusters, Sequence[Quality]]:
+    if old is not None and not options.fresh and options.k in (None, old.k):
+        return clusters.refit(vectors, old, seed=options.seed), ()
+    measured: Sequence[Quality] = ()
+    if options.k is None:
+        numbers = clusters.candidates(len(vectors))
+        if not numbers:
+            raise InputError(f"{len(vectors)} vectors are too few to choose a number of clusters", hint="give --k N")
+        say(f"comparing {len(numbers)} numbers of clusters, {numbers[0]} to {numbers[-1]}")
+        shown = tqdm(numbers, desc="measure", file=sys.stderr, disable=not sys.stderr.isatty())
+        measured = clusters.measure(vectors, shown, seed=options.seed)
+    k = clusters.best(measured).k if options.k is None else options.k
+    found = clusters.fit(vectors, k, seed=options.seed)
+    return found if old is None else clusters.renamed(found, old, vectors), measured
 
 
 @dataclass(frozen=True)
@@ -247,7 +267,9 @@ class _Reader:
         return int(answer["hits"]["total"]["value"])
 
 
-def _write(client: OpenSearch, index: str, field: str, changed: Sequence[tuple[str, str | None, int | str]]) -> int:
+def _write(
+    client: OpenSearch, index: str, field: str, changed: Sequence[tuple[str, str | None, str]], also: Mapping[str, int]
+) -> int:
     """Partial updates in bulks, throttled ones repeated; returns how many documents were gone.
 
     Raises:
@@ -260,7 +282,7 @@ def _write(client: OpenSearch, index: str, field: str, changed: Sequence[tuple[s
             "_id": identity,
             **({"routing": routing} if routing else {}),
             "retry_on_conflict": 3,
-            "doc": {field: value},
+            "doc": {field: value, **also},
         }
         for identity, routing, value in changed
     )
@@ -283,22 +305,3 @@ def _write(client: OpenSearch, index: str, field: str, changed: Sequence[tuple[s
             gone += 1
     client.indices.refresh(index=index)
     return gone
-
-
-def _vector(index: IndexSpec, name: str | None) -> str:
-    if name is None:
-        pictured = [field for field, vector in index.vectors.items() if vector.image is not None]
-        (name, *more) = pictured or list(index.vectors)
-        if more:
-            raise ConfigError(f"there are several vectors: {', '.join([name, *more])}", hint="choose one with --vector")
-    if name not in index.vectors:
-        raise ConfigError(f"the index has no vector {name!r}", hint=f"there are {', '.join(index.vectors)}")
-    return name
-
-
-def _require_field(index: IndexSpec, name: str) -> None:
-    if index.fields.get(name) not in ("keyword", "integer"):
-        raise ConfigError(
-            f"the index has no keyword or integer field {name!r} for the number of the cluster",
-            hint=f"add {name}: keyword to index.fields, then neuralshelf apply; or choose one with --field",
-        )

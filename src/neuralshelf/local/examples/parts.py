@@ -142,9 +142,9 @@ def wilson(share: float, number: int, z: float = 1.96) -> tuple[float, float]:
     return (middle - half) / scale, (middle + half) / scale
 
 
-def numbered(stack: Stack, deployment: Deployment, field: str) -> Told:
+def clustered(stack: Stack, deployment: Deployment) -> Told:
     """The products by clusters."""
-    found = cluster_index(stack, deployment, Options(field=field))
+    found = cluster_index(stack, deployment, Options())
     return Told("clusters", clusters_text(found), found.as_dict())
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from neuralshelf.deployment import Deployment
 from neuralshelf.ingestion.account import Report
 from neuralshelf.local.demo import standing
-from neuralshelf.local.examples.parts import Asking, Told, numbered, question, rows_of, second_views, self_match
+from neuralshelf.local.examples.parts import Asking, Told, clustered, question, rows_of, second_views, self_match
 from neuralshelf.local.examples.scene import scene
 from neuralshelf.local.examples.spec import Example, Views
 from neuralshelf.local.loading import Options, ingest_catalogue
@@ -69,8 +69,8 @@ def _parts(
         yield self_match(asking, rows, pictures)
     if spec.views is not None:
         yield second_views(asking, spec.views, asked, example.path(spec.views.file).parent)
-    if spec.clusters is not None:
-        yield numbered(stack, deployment, spec.clusters)
+    if spec.clusters:
+        yield clustered(stack, deployment)
     if spec.scene is not None:
         yield scene(asking, spec.scene, rows, pictures, stack.folders.state / "example", stack.folders.cache)
 

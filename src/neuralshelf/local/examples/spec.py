@@ -79,7 +79,7 @@ class ExampleSpec(Frozen):
         catalogue: a path beside the file.
         questions: in the order in which they are shown.
         self_match: ask for every picture of the catalogue, which must find itself first with cosine 1.
-        clusters: number the products by clusters; the field of the index that gets the number.
+        clusters: find clusters of the products, and give each its own.
     """
 
     about: str = Field(min_length=1)
@@ -87,7 +87,7 @@ class ExampleSpec(Frozen):
     questions: tuple[Question, ...] = Field(default=(), strict=False)
     self_match: bool = False
     views: Views | None = None
-    clusters: str | None = None
+    clusters: bool = False
     scene: Scene | None = None
 
 

@@ -28,6 +28,7 @@ from neuralshelf.engine import Engine, open_engine
 from neuralshelf.engine.container import ContainerEngine
 from neuralshelf.errors import EngineError, MissingDependencyError
 from neuralshelf.model_packages.encoder import Encoder, Sample
+from neuralshelf.model_packages.ranker.contract import Contract
 from neuralshelf.model_packages.server.app import create_app
 from neuralshelf.model_packages.server.endpoints import standard_endpoints
 from neuralshelf.model_packages.server.limits import Limits
@@ -189,8 +190,9 @@ def serve_models(engine: Engine) -> Iterator[ServeModels]:
             text: Encoder | None = None,
             limits: Limits | None = None,
             wrap: Wrap = lambda app: app,
+            ranker: Contract | None = None,
         ) -> ServedModels:
-            served = _served(engine, multimodal or ToyEncoder(), text or ToyEncoder(), limits, started, wrap)
+            served = _served(engine, multimodal or ToyEncoder(), text or ToyEncoder(), limits, started, wrap, ranker)
             return stack.enter_context(served)
 
         yield serve
@@ -212,10 +214,12 @@ def _served(
     limits: Limits | None,
     started: list[Server],
     wrap: Wrap = lambda app: app,
+    ranker: Contract | None = None,
 ) -> Iterator[ServedModels]:
     key, secret = "AKIA" + secrets.token_hex(8).upper(), secrets.token_urlsafe(30)
     limits = limits or Limits()
-    app = wrap(create_app(standard_endpoints(multimodal, text), credentials={key: secret}, limits=limits))
+    endpoints = standard_endpoints(multimodal, text)
+    app = wrap(create_app(endpoints, credentials={key: secret}, limits=limits, ranker=ranker))
     opened = bound_socket("127.0.0.1" if engine.host_address == "127.0.0.1" else "0.0.0.0", 0)
     ready = threading.Event()
     server = Server(app, opened, limits, lambda port: ready.set())

@@ -15,10 +15,13 @@ from opensearchpy.exceptions import OpenSearchWarning
 from PIL import Image
 from pydantic import SecretStr
 
+from neuralshelf.connectors.ranking import ranking_resources
 from neuralshelf.connectors.resources import cluster_settings, connector_resources, model_group
 from neuralshelf.connectors.runtime import Runtime
 from neuralshelf.deployment import Config
 from neuralshelf.pipelines import pipeline_resources
+from neuralshelf.pipelines.clusters import Centroids
+from neuralshelf.pipelines.ranking import Ranking
 from neuralshelf.provision.apply import apply
 from neuralshelf.provision.observe import observe
 from neuralshelf.provision.plan import plan
@@ -131,22 +134,33 @@ class Shop:
         return {name: counters[name] for name in ("requests", "texts", "images")}
 
 
-OpenShop = Callable[[Mapping[str, Any]], Shop]
+OpenShop = Callable[..., Shop]
+"""`open_shop(values, centroids=None, **of serve_models)`."""
 
 
 @pytest.fixture(scope="session")
-def open_shop(client: OpenSearch, serve_models: Callable[[], Any]) -> OpenShop:
+def open_shop(client: OpenSearch, serve_models: Callable[..., Any]) -> OpenShop:
     """Provision a configuration (neuralshelf.yaml as a mapping) with a model server of its own."""
 
-    def opened(values: Mapping[str, Any]) -> Shop:
-        server = serve_models()
+    def opened(values: Mapping[str, Any], centroids: Centroids | None = None, **served: Any) -> Shop:
+        server = serve_models(**served)
         config = Config.parse(values, "shop.yaml")
         runtime = Runtime(server.region).at(server.url, server.access_key, SecretStr(server.secret_key))
         prefix = f"{config.project}-test"
         wanted = [cluster_settings(runtime), model_group(prefix)]
         for name, spec in config.connectors.items():
             wanted += connector_resources(name, spec, runtime=runtime, prefix=prefix, group=wanted[1].name)
-        wanted += pipeline_resources(config.index, config.search, config.connectors, store=VectorStore(), prefix=prefix)
+        if config.ranking:
+            wanted += ranking_resources(config.ranking, runtime=runtime, prefix=prefix, group=wanted[1].name)
+        wanted += pipeline_resources(
+            config.index,
+            config.search,
+            config.connectors,
+            store=VectorStore(),
+            prefix=prefix,
+            ranking=Ranking.of(config.ranking, prefix),
+            numbering=centroids.numbering(config.clusters) if centroids and config.clusters else None,
+        )
         apply(client, plan(wanted, observe(client, wanted, prefix=prefix), prefix=prefix))
         search = config.search
         return Shop(client, config.index.name, search.template, search.keyword_template, server.local_url)
@@ -188,6 +202,12 @@ SHOP: Mapping[str, Any] = {
         "filters": ["brand", "colour", "price", "stock"],
     },
 }
+
+
+@pytest.fixture(scope="session")
+def shop_values() -> Mapping[str, Any]:
+    """The configuration of `empty_shop`, to be changed."""
+    return SHOP
 
 
 @pytest.fixture(scope="session")

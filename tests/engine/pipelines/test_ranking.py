@@ -1,0 +1,227 @@
+"""Hits in the order of the person who asks, by the local ranker behind Personalize's contract, inside one `_search`."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from neuralshelf.model_packages.ranker.contract import Contract
+from neuralshelf.model_packages.ranker.ranking import Ranker
+from neuralshelf.model_packages.ranker.store import Interaction, Interactions
+from neuralshelf.personalisation.clusters import Clusters, fit
+from neuralshelf.pipelines.clusters import Centroids
+
+SIZE = 6
+READ_TIMEOUT = 1
+
+
+@dataclass
+class Mood:
+    """The ranker: up, "down" (500) or "hanging"."""
+
+    now: str = "up"
+    asked: int = 0
+
+    def wrap(self, app: ASGIApp) -> ASGIApp:
+        async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http" and scope["path"] == "/personalize-ranking":
+                self.asked += 1
+                if self.now == "hanging":
+                    await asyncio.sleep(4 * READ_TIMEOUT)
+                if self.now != "up":
+                    await PlainTextResponse("gone", 500)(scope, receive, send)
+                    return
+            await app(scope, receive, send)
+
+        return wrapped
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A shop whose hits are ranked."""
+
+    shop: Any
+    store: Interactions
+    mood: Mood
+
+    def ask(self, size: int = SIZE, **params: Any) -> list[dict[str, Any]]:
+        hits: list[dict[str, Any]] = self.shop.ask(text="teapot mug chair number", size=size, **params)
+        return hits
+
+    def order(self, **params: Any) -> list[str]:
+        return ids(self.ask(**params))
+
+    def did(self, user: str, *items: str, event: str = "purchase") -> None:
+        self.store.add([Interaction(user, item, event, time.time() - n) for n, item in enumerate(items)])
+
+
+def ids(hits: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [hit["_id"] for hit in hits]
+
+
+@pytest.fixture(scope="module")
+def ranked(open_shop: Any, catalogue: Any, shop_values: Mapping[str, Any], tmp_path_factory: Any) -> Iterator[Ranked]:
+    mood, store = Mood(), Interactions(tmp_path_factory.mktemp("ranker") / "interactions.db")
+    values = {
+        **shop_values,
+        "project": "ranked",
+        "index": {**shop_values["index"], "name": "ranked"},
+        "search": {**shop_values["search"], "template": "ranked-search"},
+        "ranking": {"item": "colour", "oversample": 3},
+    }
+    shop = open_shop(values, ranker=Contract(Ranker(store)), wrap=mood.wrap)
+    assert not shop.index_all({product.id: product.document for product in catalogue})
+    yield Ranked(shop, store, mood)
+    store.close()
+
+
+@pytest.fixture(autouse=True)
+def _up(ranked: Ranked) -> None:
+    ranked.mood.now = "up"
+
+
+def test_without_a_person_nothing_is_asked_and_nothing_changes(ranked: Ranked) -> None:
+    before = ranked.mood.asked
+    hits = ranked.ask()
+    assert ranked.mood.asked == before
+    plain = ranked.shop.client.search(
+        index="ranked", body=ranked.shop.rendered(text="teapot mug chair number", size=SIZE)
+    )["hits"]["hits"]
+    assert [(hit["_id"], hit["_score"]) for hit in hits] == [(hit["_id"], hit["_score"]) for hit in plain]
+    scores = [hit["_score"] for hit in hits]
+    assert scores == sorted(scores, reverse=True)
+    assert len(set(scores)) > 1
+    assert len(hits) == SIZE
+
+
+def test_weight_0_is_the_order_of_the_search_exactly(ranked: Ranked) -> None:
+    ranked.did("ann", "gold", "gold", "blue")
+    base = ranked.order()
+    assert ranked.order(user="ann", user_weight="0.0") == base
+    assert ranked.order(user="ann", user_weight=0) == base
+
+
+def test_weight_1_is_the_order_of_preference_and_within_it_that_of_the_search(ranked: Ranked) -> None:
+    ranked.did("ben", "gold", "gold", "gold", "blue")
+    hits = ranked.ask(size=30, user="ben", user_weight=1)
+    preferences = [hit["_source"]["preference"] for hit in hits]
+    assert preferences == sorted(preferences, reverse=True)
+    colours = [hit["_source"]["colour"] for hit in hits]
+    assert colours == sorted(colours, key=lambda colour: {"gold": 0, "blue": 1}.get(colour, 2))
+    base = ids(ranked.ask(size=36))
+    for group in ("gold", "blue"):
+        mine = [hit["_id"] for hit in hits if hit["_source"]["colour"] == group]
+        assert mine == [identity for identity in base if identity in set(mine)]
+
+
+def test_in_between_the_score_is_the_weighted_mean_that_its_parts_say(ranked: Ranked) -> None:
+    ranked.did("cleo", "blue", "blue")
+    hits = ranked.ask(size=12, user="cleo", user_weight=0.3)
+    everything = [hit["_source"]["previous_score"] for hit in ranked.ask(size=36, user="cleo", user_weight=0.3)]
+    least, most = min(everything), max(everything)
+    for hit in hits:
+        own = (hit["_source"]["previous_score"] - least) / (most - least)
+        assert hit["_score"] == pytest.approx(0.7 * own + 0.3 * hit["_source"]["preference"], abs=1e-5)
+    assert all("rank_score" not in hit["_source"] and "rank_base" not in hit["_source"] for hit in hits)
+
+
+def test_three_people_see_three_first_pages(ranked: Ranked) -> None:
+    for user, colour in (("dora", "gold"), ("emil", "blue"), ("fay", "green")):
+        ranked.did(user, *[colour] * 5)
+    pages = {user: ranked.ask(size=12, user=user)[:5] for user in ("dora", "emil", "fay")}
+    assert len({tuple(ids(page)) for page in pages.values()}) == 3
+    for user, colour in (("dora", "gold"), ("emil", "blue"), ("fay", "green")):
+        assert sum(hit["_source"]["colour"] == colour for hit in pages[user]) >= 3, user
+
+
+@pytest.mark.parametrize("user", ["nobody", 'x"y\\z', "${parameters.campaign}", "{{x}}", "</script>='", "ü" * 256])
+def test_somebody_unknown_sees_the_order_of_the_search(ranked: Ranked, user: str) -> None:
+    ranked.did("ann", "gold")
+    assert ranked.order(user=user) == ranked.order()
+
+
+def test_an_event_counts_in_the_next_search(ranked: Ranked) -> None:
+    assert ranked.order(user="gil") == ranked.order()
+    begun = time.monotonic()
+    ranked.did("gil", "gold", event="view")
+    assert ranked.order(user="gil", user_weight=1) != ranked.order()
+    assert time.monotonic() - begun < 20
+
+
+@pytest.mark.parametrize(("mood", "seconds"), [("down", 10), ("hanging", 10 + READ_TIMEOUT)])
+def test_without_a_ranker_hits_come_in_the_order_of_the_search_in_time(
+    ranked: Ranked, mood: str, seconds: float
+) -> None:
+    ranked.did("ann", "gold", "blue")
+    base = [(hit["_id"], hit["_score"]) for hit in ranked.ask()]
+    assert ranked.order(user="ann", user_weight=1) != [identity for identity, _ in base]
+    ranked.mood.now = mood
+    begun = time.monotonic()
+    hits = ranked.ask(user="ann", user_weight=1)
+    assert time.monotonic() - begun < seconds
+    assert [(hit["_id"], hit["_score"]) for hit in hits] == base
+    ranked.mood.now = "up"
+    assert ranked.order(user="ann", user_weight=1) != [identity for identity, _ in base]
+
+
+def test_a_request_may_bring_weights_of_legs_as_well(ranked: Ranked) -> None:
+    ranked.did("ann", "gold")
+    weights = {"keyword": 0.5, "text_vector": 0.25, "image_vector": 0.25}
+    assert ranked.order(user="ann", user_weight=0, weights=weights) == ranked.order(weights=weights)
+    first = ranked.ask(size=12, user="ann", user_weight=1, weights=weights)[:3]
+    assert {hit["_source"]["colour"] for hit in first} == {"gold"}
+
+
+def test_a_picture_alone_is_ranked_too(ranked: Ranked, catalogue: Any) -> None:
+    ranked.did("ann", "gold")
+    asked = {"image": catalogue[0].picture, "size": 5}
+    assert ids(ranked.shop.ask(**asked, user="ann", user_weight=0)) == ids(ranked.shop.ask(**asked))
+    assert ranked.shop.ask(**asked, user="ann", user_weight=1)[0]["_source"]["colour"] == "gold"
+
+
+def test_a_client_that_leaves_out_the_field_gets_the_order_of_the_search(ranked: Ranked) -> None:
+    body = ranked.shop.rendered(text="teapot", size=SIZE, user="ann")
+    assert ids(ranked.shop.search(body | {"_source": ["title"]})) == ids(ranked.shop.ask(text="teapot", size=SIZE))
+
+
+def test_a_new_document_gets_the_cluster_that_its_vector_is_nearest_to(
+    open_shop: Any, catalogue: Any, shop_values: Mapping[str, Any]
+) -> None:
+    index = {
+        **shop_values["index"],
+        "name": "numbered",
+        "fields": {**shop_values["index"]["fields"], "cluster": "keyword"},
+    }
+    values = {
+        **shop_values,
+        "project": "numbered",
+        "index": index,
+        "search": {**shop_values["search"], "template": "numbered-search"},
+        "clusters": {"vector": "image_vector"},
+    }
+    documents = {product.id: product.document for product in catalogue}
+    before = open_shop(values)
+    assert not before.index_all(documents)
+    vectors = np.array([before.source(identity)["image_vector"] for identity in documents], np.float32)
+    kept = fit(vectors, 7).keep("numbered-test", "image_vector")
+    shop = open_shop(values, centroids=kept)
+    assert not shop.index_all({identity: {**document, "stock": 1} for identity, document in documents.items()})
+    clusters = Clusters.of(kept)
+    expected = [clusters.ids[place] for place in clusters.nearest(vectors)[0]]
+    assert [shop.source(identity)["cluster"] for identity in documents] == expected
+    assert len(set(expected)) == 7
+    shop.update("p0", title="another one")
+    assert shop.source("p0")["cluster"] == expected[0]
+    shop.update("p0", image="")
+    assert "cluster" not in shop.source("p0")
+
+
+def test_centroids_of_zeros_are_none() -> None:
+    with pytest.raises(ValueError, match="nothing but zeros"):
+        Centroids(generation="g", vector="v", ids=("0",), centroids=((0, 0),))

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from neuralshelf.model_packages.ranker.contract import Contract
 from neuralshelf.model_packages.ranker.ranking import Ranker
 from neuralshelf.model_packages.ranker.store import Interaction, Interactions
+from neuralshelf.personalisation.blending import blended
 from neuralshelf.personalisation.clusters import Clusters, fit
 from neuralshelf.pipelines.clusters import Centroids
 
@@ -120,15 +121,19 @@ def test_weight_1_is_the_order_of_preference_and_within_it_that_of_the_search(ra
         assert mine == [identity for identity in base if identity in set(mine)]
 
 
-def test_in_between_the_score_is_the_weighted_mean_that_its_parts_say(ranked: Ranked) -> None:
-    ranked.did("cleo", "blue", "blue")
-    hits = ranked.ask(size=12, user="cleo", user_weight=0.3)
-    everything = [hit["_source"]["previous_score"] for hit in ranked.ask(size=36, user="cleo", user_weight=0.3)]
-    least, most = min(everything), max(everything)
-    for hit in hits:
-        own = (hit["_source"]["previous_score"] - least) / (most - least)
-        assert hit["_score"] == pytest.approx(0.7 * own + 0.3 * hit["_source"]["preference"], abs=1e-5)
-    assert all("rank_score" not in hit["_source"] and "rank_base" not in hit["_source"] for hit in hits)
+@pytest.mark.parametrize("weight", [0.0, 0.3, 0.5, 0.9, 1.0])
+def test_scores_are_those_that_are_reckoned_offline(ranked: Ranked, weight: float) -> None:
+    ranked.did("cleo", "blue", "blue", "green")
+    base = ranked.ask(size=36)
+    items = [hit["_source"]["colour"] for hit in base]
+    liked = dict(Ranker(ranked.store).rank("cleo", items))
+    expected = blended(items, [hit["_score"] for hit in base], liked, weight)
+    hits = ranked.ask(size=36, user="cleo", user_weight=weight)
+    assert ids(hits) == [base[hit.place]["_id"] for hit in expected]
+    for hit, offline in zip(hits, expected, strict=True):
+        assert hit["_score"] == pytest.approx(offline.score, abs=1e-6)
+        assert hit["_source"]["preference"] == pytest.approx(offline.preference, abs=1e-6)
+        assert not {"rank_score", "rank_base"} & set(hit["_source"])
 
 
 def test_three_people_see_three_first_pages(ranked: Ranked) -> None:

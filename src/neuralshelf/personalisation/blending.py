@@ -1,0 +1,40 @@
+"""The arithmetic of `templates/connectors/ranking.painless.j2` in Python: what a ranking does to an answer, offline."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+
+class Blended(NamedTuple):
+    """One hit as the ranking leaves it.
+
+    Attributes:
+        place: in the answer before, from 0.
+        score: weighted mean of the hit's own score, by min-max over the hits, and of the preference.
+        preference: 0 to 1; one half is as much as the average item.
+    """
+
+    place: int
+    score: float
+    preference: float
+
+
+def blended(items: Sequence[str], scores: Sequence[float], liked: Mapping[str, float], weight: float) -> list[Blended]:
+    """An answer in the order of a person.
+
+    Args:
+        items: what is ranked of each hit.
+        scores: each hit's own, in the same order.
+        liked: item -> score, as Personalize answers.
+        weight: of the preference, 0 to 1; 0 leaves the order as it is.
+    """
+    if not items:
+        return []
+    least, most = min(scores), max(scores)
+    total = sum(liked.values())
+    found = []
+    for place, (item, score) in enumerate(zip(items, scores, strict=True)):
+        own = (score - least) / (most - least) if most > least else 1.0
+        lift = liked.get(item, 0.0) / total * len(liked) if total > 0 else 0.0
+        preference = lift / (1 + lift) if total > 0 else 0.5
+        found.append(Blended(place, (1 - weight) * own + weight * preference, preference))
+    return sorted(found, key=lambda hit: -hit.score)

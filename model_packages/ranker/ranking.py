@@ -28,7 +28,7 @@ class Taste:
     """How interactions become scores.
 
     Attributes:
-        half_life: seconds after which an interaction counts half.
+        half_life: seconds before a person's newest interaction at which one counts half: taste outlasts an absence.
         session: seconds after which what an interaction counts more while it is fresh has halved; `fresh` is how many
             times more at first.
         together: how much of a score comes from what others liked together with it, against what the person did.
@@ -93,9 +93,11 @@ class Ranker:
 
     def _weighed(self, interactions: Iterable[Interaction], now: float) -> Mapping[str, float]:
         found: defaultdict[str, float] = defaultdict(float)
-        for one in interactions:
-            age = max(now - one.at, 0.0)
-            weight = 0.5 ** (age / self.taste.half_life) + self.taste.fresh * 0.5 ** (age / self.taste.session)
+        listed = list(interactions)
+        newest = max((one.at for one in listed), default=now)
+        for one in listed:
+            fresh = self.taste.fresh * 0.5 ** (max(now - one.at, 0.0) / self.taste.session)
+            weight = 0.5 ** ((newest - one.at) / self.taste.half_life) + fresh
             found[one.item] += STRENGTHS.get(one.event.lower(), 1.0) * weight
         return found
 

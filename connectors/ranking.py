@@ -26,7 +26,7 @@ class RankingSpec(Frozen):
         campaign: name or ARN of a campaign of Amazon Personalize, of the recipe aws-personalized-ranking. The local
             model server answers to every name.
         item: keyword field of the index with what is ranked, one value a document: cluster, or the product's id.
-            Letters, digits and . _ - only: a page with anything else in it keeps its order.
+            A page with a comma, quote, backslash or one of = < > & ' in a value keeps its order.
         weight: of a person's preference, 0 to 1, against the score of the search; a request may bring its own.
         oversample: so many times the hits of the page are ranked; the page is the best of them.
     """

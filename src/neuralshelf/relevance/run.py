@@ -14,3 +14,8 @@ class Answer:
 
 Run = Mapping[str, Sequence[Answer]]
 """Query id -> answers, best first."""
+
+
+def distinct(answers: Sequence[Answer]) -> list[Answer]:
+    """Each id once, where it is first."""
+    return list({answer.id: answer for answer in reversed(answers)}.values())[::-1]

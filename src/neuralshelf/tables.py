@@ -82,8 +82,8 @@ def evaluation_text(after: "Evaluation", compared: "Comparison | None", clicks: 
     if clicks is not None:
         ignored = "".join(f", {count} {name} ignored" for name, count in clicks.ignored.items())
         lines.append(
-            f"judged by {clicks.events} events of a click log ({clicks.model}); {clicks.unsupported} pairs of query and "
-            f"document seen too seldom{ignored}"
+            f"judged by {clicks.events} events of a click log ({clicks.model}); "
+            f"{clicks.unsupported} pairs of query and document seen too seldom{ignored}"
         )
     kinds = next(iter(after.measures.values()))
     headers = ("measure", *(f"{kind} ({found.queries})" for kind, found in kinds.items()))

@@ -30,7 +30,7 @@ def add(verb: Callable[[str, Run, str], argparse.ArgumentParser]) -> None:
     made.add_argument("--template", default="", metavar="ID", help="another stored template than the configured one")
     made.add_argument("--params", metavar="JSON", help="parameters of the template, for each query")
     made.add_argument("--weights", metavar="LEG=W,…", help="other weights than the configured ones")
-    made.add_argument("--run", type=Path, metavar="FILE.trec", help="measure a saved run, ask nothing")
+    made.add_argument("--run", type=Path, dest="saved", metavar="FILE.trec", help="measure a saved run, ask nothing")
     made.add_argument("--save", type=Path, metavar="FILE.trec", help="save the run")
     made.add_argument(
         "--against",
@@ -58,7 +58,7 @@ def evaluate(words: argparse.Namespace) -> int:
     from neuralshelf.tables import evaluation_text
 
     judged = Judged.read(words.queries, words.qrels, words.clicks)
-    asked = _asked(words, words.template, words.params, words.weights, words.run)
+    asked = _asked(words, words.template, words.params, words.weights, words.saved)
     against = _against(words) if words.against else None
     after, compared = evaluate_queries(
         asked,
@@ -89,7 +89,7 @@ def _sets(words: argparse.Namespace) -> int:
     from neuralshelf.local.evaluation import evaluate_sets
     from neuralshelf.tables import measures_table
 
-    given = [name for name in ("qrels", "clicks", "against", "html", "save", "run") if getattr(words, name)]
+    given = [name for name in ("qrels", "clicks", "against", "html", "save") if getattr(words, name)]
     if given:
         raise ConfigError(f"--{given[0]} without --queries", hint="give a query set: --queries FILE.jsonl")
     catalogue = words.catalogue or words.config.resolve().parent / "samples" / "catalogue.jsonl"

@@ -147,11 +147,9 @@ class System:
     def _answers(self, queries: list[Query], picture: PictureOf) -> dict[str, list[Answer]]:
         lines: list[Any] = []
         for query in queries:
-            params: dict[str, Any] = {
-                "size": self.depth,
-                **({"collapse": True} if self.index.product and self._ours else {}),
-            }
-            params |= {**self.params, **query.filters}
+            params: dict[str, Any] = {"size": self.depth, **self.params, **query.filters}
+            if self.index.product and self._ours:
+                params["collapse"] = True
             if query.text:
                 params["text"] = query.text
             if query.image is not None:

@@ -101,7 +101,7 @@ def read_clicks(path: Path, *, minimum: int = MINIMUM) -> Clicked:
     for number, row in rows:
         try:
             used, other = _events(row, texts)
-        except (ValueError, TypeError) as fault:
+        except ValueError as fault:
             raise InputError(f"{path}, line {number}: {fault}", hint=_HINT) from None
         events += used
         if other:
@@ -228,6 +228,8 @@ def _events(row: Any, texts: Mapping[str, str]) -> tuple[list[Event], str]:
     query = row.get("query", row.get("user_query") or texts.get(str(search), search))
     session = _text(row.get("session", search or row.get("session_id", "")), "session")
     if _HITS in row:
+        if not isinstance(row[_HITS], list):
+            raise ValueError(f"{_HITS} must be a list")
         hits = enumerate(row[_HITS], 1)
         return [Event(_text(query, "query"), _text(hit, "item"), IMPRESSION, place, session) for place, hit in hits], ""
     name = _text(row.get("event", row.get("action_name")), "event").lower()
@@ -260,7 +262,7 @@ def _position(value: Any) -> int | None:
         return None
     try:
         position = int(value)
-    except ValueError:
+    except (ValueError, TypeError):
         position = 0
     if position < 1:
         raise ValueError(f"position must be a whole number from 1, is {value!r}")

@@ -129,7 +129,8 @@ class System:
         """A mustache template passes over what it does not know, and answers another query.
 
         Raises:
-            InputError: our templates don't know one of the filters or parameters.
+            InputError: our templates don't know one of its filters.
+            ConfigError: nor one of `params`.
         """
         if not self._ours:
             return
@@ -143,7 +144,7 @@ class System:
                 )
         for name in self.params:
             if name not in names | TEMPLATE_PARAMETERS:
-                raise InputError(
+                raise ConfigError(
                     f"template {self.template} has no parameter {name}",
                     hint=f"parameters: {', '.join(sorted(names | TEMPLATE_PARAMETERS))}",
                 )
@@ -194,6 +195,10 @@ def _told() -> Iterator[None]:
     except NotFoundError as fault:
         raise SearchError(reason(fault), hint="neuralshelf apply, then ingest") from None
     except TransportError as fault:
+        if "no requests added" in reason(fault):  # of an _msearch none of whose templates could be rendered
+            raise SearchError(
+                "the stored search template is not there, or can't be rendered", hint="neuralshelf apply"
+            ) from None
         raise SearchError(
             f"refused by the cluster ({fault.status_code}): {reason(fault)}", hint="neuralshelf status"
         ) from None

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from neuralshelf.errors import InputError
-from neuralshelf.local.evaluation import by_id
+from neuralshelf.local.evaluation import by_text
+from neuralshelf.relevance.clicks import read_clicks
 from neuralshelf.relevance.evaluation import FINDINGS, Findings, compare, evaluate, kinds
 from neuralshelf.relevance.queries import Query
 from neuralshelf.relevance.run import Answer
@@ -93,11 +94,16 @@ def test_judgements_of_other_queries_are_refused() -> None:
         evaluate("shop", RUN, QUERIES, {"other": {"a": 1}}, ["RR"])
 
 
-def test_clicks_find_their_query_by_its_text() -> None:
-    judged = {" TEA  pot": {"a": 1}, "t2": {"b": 1}, "unknown": {"c": 1}, "red": {"d": 1}}
+def test_clicks_find_their_query_by_its_text(tmp_path: Path) -> None:
     queries = {
         "t1": Query("t1", "tea pot"),
         "t2": Query("t2", "mug"),
         "t3": Query("t3", "red", filters={"kind": ["x"]}),
     }
-    assert by_id(judged, queries) == {"t1": {"a": 1}, "t2": {"b": 1}, "unknown": {"c": 1}, "red": {"d": 1}}
+    named = by_text(queries)
+    assert [named(each) for each in (" TEA  pot", "t2", "unknown", "red")] == ["t1", "t2", "unknown", "red"]
+    # three people wrote it in three ways: together they are support enough
+    rows = [{"query": each, "item": "a", "event": "cart"} for each in ("Tea pot", "tea  pot", "t1")]
+    path = tmp_path / "clicks.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert read_clicks(path, named=named).judgements == {"t1": {"a": 2}}

@@ -1,6 +1,6 @@
 """What `evaluate` does on a stack: query sets asked of its live search, or of a run that was saved; built-in sets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -77,17 +77,15 @@ class Judged:
         """
         asked = read_queries(queries)
         if clicks is not None:
-            found = read_clicks(clicks)
-            return cls(asked, by_id(found.judgements, asked), found)
+            found = read_clicks(clicks, named=by_text(asked))
+            return cls(asked, found.judgements, found)
         return cls(asked, read_qrels(qrels) if qrels is not None else {})
 
 
-def by_id(judgements: Judgements, queries: Mapping[str, Query]) -> Judgements:
-    """Judgements under the ids of queries, where they stand under their texts (white space and case don't matter)."""
+def by_text(queries: Mapping[str, Query]) -> Callable[[str], str]:
+    """What a log calls a query, its id or its text (white space and case don't matter) -> its id; else as it is."""
     ids = {_plain(query.text): query.id for query in queries.values() if query.kind == "text" and not query.filters}
-    return {
-        query if query in queries else ids.get(_plain(query), query): grades for query, grades in judgements.items()
-    }
+    return lambda name: name if name in queries else ids.get(_plain(name), name)
 
 
 def evaluate_queries(

@@ -22,8 +22,8 @@ OpenSearch's search-relevance plugin. Without, what was done is counted by its s
 import csv
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +87,11 @@ class Clicked:
         return {name: value for name, value in vars(self).items() if name != "judgements"}
 
 
-def read_clicks(path: Path, *, minimum: int = MINIMUM) -> Clicked:
+def read_clicks(path: Path, *, minimum: int = MINIMUM, named: Callable[[str], str] = str) -> Clicked:
     """Judgements from a click log.
+
+    Args:
+        named: what the log calls a query -> id of the query.
 
     Raises:
         InputError: the file or a row of it can't be used; says which row.
@@ -103,7 +106,7 @@ def read_clicks(path: Path, *, minimum: int = MINIMUM) -> Clicked:
             used, other = _events(row, texts)
         except ValueError as fault:
             raise InputError(f"{path}, line {number}: {fault}", hint=_HINT) from None
-        events += used
+        events += [replace(each, query=named(each.query)) for each in used]
         if other:
             ignored[other] += 1
     if not events:

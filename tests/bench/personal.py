@@ -3,12 +3,12 @@
     ./inv up && ./inv ingest … && ./inv cluster && ./inv apply
     python tests/bench/personal.py --queries samples/queries.jsonl --qrels samples/qrels.txt
 
-People are simulated, as retail demo data sets do it: somebody with a taste likes three clusters of products, the first
-most; of what they do, seven tenths are with these, in proportion 6 : 2.5 : 1.5; views, carts and purchases as 7 : 2 :
-1; somebody without one does anything alike. Each asks queries and wants products that answer them (grade 1 or more), those
-of their taste seven times in ten. What they did before is the ranker's; what they want after it judges. The weight of
-preference is chosen on other people than it is judged on, in five folds. Each query is asked once; all else is reckoned
-offline, as the cluster does (personalisation/blending.py).
+People are simulated, as retail demo data sets do it: somebody with a taste likes three clusters of products, the
+first most; of what they do, seven tenths are with these, in proportion 6 : 2.5 : 1.5; views, carts and purchases as 7
+: 2 : 1; somebody without one does anything alike. Each asks queries and wants products that answer them (grade 1 or
+more), those of their taste seven times in ten. What they did before is the ranker's; what they want after it judges.
+The weight of preference is chosen on other people than it is judged on, in five folds. Each query is asked once; all
+else is reckoned offline, as the cluster does (personalisation/blending.py).
 """
 
 import argparse

@@ -145,6 +145,8 @@ class SearchSpec(Frozen):
         k: candidates a leg gives per shard, and how deep paging goes; of products, where they have several documents
             (`candidates`).
         filters: fields that a search can be narrowed by.
+        deadline: seconds that the page and `neuralshelf search` wait before they search by words alone. OpenSearch
+            waits for a model as long as its connector's search.read_timeout.
     """
 
     template: str = Field(default="product-search", pattern=r"^[a-z][a-z0-9-]*-search$")
@@ -155,6 +157,7 @@ class SearchSpec(Frozen):
     rank_constant: int = Field(default=60, ge=1, le=10_000)
     k: int = Field(default=100, ge=1, le=10_000)
     filters: tuple[str, ...] = Field(default=(), strict=False)
+    deadline: float = Field(default=10.0, ge=0.1, le=600)
 
     @field_validator("weights")
     @classmethod
@@ -230,9 +233,8 @@ def check(index: IndexSpec, search: SearchSpec, connectors: Mapping[str, Connect
     if set(search.weights) != set(legs):
         raise ValueError(f"search.weights: give one for each of {_listed(legs)}, not for {_listed(search.weights)}")
     if (needed := candidates(index, search)) > MAX_CANDIDATES:
-        raise ValueError(
-            f"index.views: {index.views} × search.k {search.k} is {needed}, over the {MAX_CANDIDATES} candidates of a leg"
-        )
+        product = f"{index.views} × search.k {search.k} is {needed}"
+        raise ValueError(f"index.views: {product}, over the {MAX_CANDIDATES} candidates of a leg")
     for field in search.keyword_fields:
         if index.fields.get(field) not in ("text", "keyword"):
             raise ValueError(f"search.keyword: {field!r} is no text or keyword field of the index")

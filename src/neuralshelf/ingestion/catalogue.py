@@ -172,7 +172,7 @@ class Catalogue:
         if len(names) > 1 and not self._several:
             raise ValueError("several images: name a keyword field for the product's id under index.product")
         if len(names) > self._views:
-            raise ValueError(f"{len(names)} images; index.views is {self._views}, raise it (up to {MAX_VIEWS}) and apply")
+            raise ValueError(f"{len(names)} images, index.views is {self._views}: raise it (up to {MAX_VIEWS}), apply")
         return names or ([one] if one else [])
 
     def _ignore(self, name: str) -> None:

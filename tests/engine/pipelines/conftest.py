@@ -139,7 +139,7 @@ OpenShop = Callable[..., Shop]
 
 @pytest.fixture(scope="session")
 def open_shop(client: OpenSearch, serve_models: Callable[[], Any]) -> OpenShop:
-    """Provision a configuration (neuralshelf.yaml as a mapping) with a model server of its own: `(values, shards=1)`."""
+    """Provision a configuration (neuralshelf.yaml as a mapping) with a model server of its own, in `shards` shards."""
 
     def opened(values: Mapping[str, Any], shards: int = 1) -> Shop:
         server = serve_models()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from neuralshelf.pipelines.spec import MAX_VIEWS
-from neuralshelf.pipelines.views import count_views
+from neuralshelf.views import count_views
 from neuralshelf.provision.verify.check import Check
 from neuralshelf.provision.verify.subject import Subject
 

@@ -24,9 +24,9 @@ from neuralshelf.degraded import SLOW, Outage, models_away
 from neuralshelf.errors import one_line
 from neuralshelf.frozen import Frozen
 from neuralshelf.pipelines.spec import IndexSpec, SearchSpec
-from neuralshelf.views import views_of
 from neuralshelf.search import total_of
 from neuralshelf.templates import render
+from neuralshelf.views import views_of
 
 MAX_PICTURE_BYTES = 4_500_000
 """Of a picture; as base64 in a request it stays below what a SageMaker endpoint takes (6291456 bytes)."""

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from neuralshelf.pipelines.spec import MAX_VIEWS
-from neuralshelf.views import count_views
 from neuralshelf.provision.verify.check import Check
 from neuralshelf.provision.verify.subject import Subject
+from neuralshelf.views import count_views
 
 
 def check_views(subject: Subject) -> Iterator[Check]:

@@ -11,7 +11,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -152,14 +152,7 @@ class Storefront:
 
     def facets(self) -> dict[str, Any]:
         """Values of each keyword filter with count and one product's picture, the range of each number."""
-        body = render(
-            "gateway/facets.json.j2",
-            values=self._values,
-            numbers=self._numbers,
-            most=MAX_FACET_VALUES,
-            product=self.index.product,
-        )
-        found = self._send(f"/{self.index.name}/_search?search_pipeline=_none", body)
+        found = self._counted(self._values, self._numbers)
         groups = found["aggregations"]
         return {
             "total": total_of(found)[0],
@@ -179,13 +172,16 @@ class Storefront:
         }
         try:
             found["engine"] = self._send("/", None)["version"]["number"]
-            found["products"] = self.facets()["total"] if self.index.product else self._count()
+            found["products"] = total_of(self._counted((), ()))[0]
         except Refusal as fault:
             found |= fault.content
         return found
 
-    def _count(self) -> int:
-        return int(self._send(f"/{self.index.name}/_count", None)["count"])
+    def _counted(self, values: Sequence[str], numbers: Sequence[str]) -> Any:
+        """Products, by the values of some fields and within the range of others."""
+        fields = {"values": values, "numbers": numbers, "product": self.index.product}
+        body = render("gateway/facets.json.j2", most=MAX_FACET_VALUES, **fields)
+        return self._send(f"/{self.index.name}/_search?search_pipeline=_none", body)
 
     def _params(self, question: Question) -> dict[str, Any]:
         params: dict[str, Any] = {"size": question.size + 1}  # one more tells whether there is a next page

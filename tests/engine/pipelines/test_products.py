@@ -5,9 +5,11 @@ Held against oracles over all documents: numpy for what vectors say, and the sam
 
 import base64
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -16,6 +18,11 @@ from opensearchpy import RequestError
 from PIL import Image
 
 from neuralshelf.model_packages.encoder import Sample
+from neuralshelf.pipelines.spec import IndexSpec, SearchSpec
+from neuralshelf.provision.verify.check import Check
+from neuralshelf.provision.verify.subject import Subject
+from neuralshelf.provision.verify.views import check_views
+from neuralshelf.storefront import Question, Storefront
 from tests.engine.fixtures import ToyEncoder
 
 SEED = 20261127
@@ -291,6 +298,50 @@ def test_a_document_without_product_is_one_of_its_own(empty_products: Any) -> No
     assert set(skus(shop.ask(text="lone mug", size=ALL))) == set(NOBODY)
     failed = shop.index_all({"two": {"title": "mug of two", "sku": ["a", "b"], "image": image}})
     assert failed["two"]["error"]["reason"] == "sku must be the id of one product"
+
+
+def front(shop: Any, views: int = MOST) -> Storefront:
+    """What the page asks this shop by."""
+    index = IndexSpec.model_validate({**CONFIG["index"], "name": shop.index, "views": views})
+    search = SearchSpec.model_validate({**CONFIG["search"], "template": shop.template})
+    return Storefront(shop.client, index, search, None)
+
+
+@pytest.mark.parametrize("way", ["both", "picture", "listing"])
+def test_the_page_counts_products_shows_their_views_and_ends_where_they_end(shop: Any, shelf: Goods, way: str) -> None:
+    asked = {name: value for name, value in questions(shelf)[way].items() if name in ("text", "image")}
+    whole = skus(shop.ask(size=ALL, **asked))
+    listed: list[str] = []
+    views = Counter(shelf.products.values())
+    while True:
+        answer = front(shop).answer(Question(**asked, size=40, start=len(listed)))
+        assert answer["total"] == counted(shop.answer(**asked))
+        assert all(hit["views"] == views[hit["source"]["sku"]] for hit in answer["hits"])
+        listed += [hit["source"]["sku"] for hit in answer["hits"]]
+        assert answer["more"] == (len(listed) < len(whole))
+        if not answer["more"]:
+            break
+    assert listed == whole
+
+
+def test_filters_and_the_whole_shop_are_counted_in_products(shop: Any, shelf: Goods) -> None:
+    found, products = front(shop).facets(), set(shelf.products.values())
+    assert found["total"] == front(shop).status()["products"] == len(products)
+    of_colour = Counter({str(d["sku"]): d["colour"] for d in shelf.documents.values()}.values())
+    assert {value["value"]: value["count"] for value in found["values"]["colour"]} == of_colour
+
+
+def test_verify_tells_of_a_product_with_more_documents_than_searches_reckon_with(shop: Any, shelf: Goods) -> None:
+    def checked(views: int) -> Check:
+        made = front(shop, views).index
+        subject = SimpleNamespace(client=shop.client, index=made, index_address=f"index/{made.physical_name}")
+        return next(check_views(cast(Subject, subject)))
+
+    assert checked(MOST).ok
+    failed = checked(MOST - 1)
+    assert not failed.ok
+    assert "has 60 documents, index.views is 59" in failed.found
+    assert failed.remedy == "raise index.views to 60, then neuralshelf apply"
 
 
 NOBODY = {"lone-1": None, "lone-2": "", "lone-3": None}

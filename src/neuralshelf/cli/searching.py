@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 
 from neuralshelf.cli.context import context
 from neuralshelf.errors import ConfigError
@@ -31,6 +32,7 @@ def ingest(words: argparse.Namespace) -> int:
 def search(words: argparse.Namespace) -> int:
     from neuralshelf.ingestion.admission import picture_limits
     from neuralshelf.local.catalogue import picture
+    from neuralshelf.search import Fallback
     from neuralshelf.search import search as ask
     from neuralshelf.tables import hits_table
 
@@ -40,10 +42,22 @@ def search(words: argparse.Namespace) -> int:
     config = deployment.config
     image = picture(words.image, picture_limits(config.connectors, config.index)) if words.image else None
     client = stack.client(deployment)
-    hits = ask(client, config.index.name, config.search.template, text=words.text, picture=image, size=words.size)
+    index, template = config.index.name, config.search.template
+    fallback = Fallback(config.search.keyword_template, config.search.deadline)
+    asked = {"text": words.text, "picture": image, "size": words.size}
+    found = ask(client, index, template, product=config.index.product, fallback=fallback, **asked)
     if words.json:
-        found = [{"id": hit.id, "score": hit.score, **hit.fields} for hit in hits]
-        print(json.dumps({"format_version": 1, "hits": found}, ensure_ascii=False))
+        views = [{"views": hit.views} if config.index.product else {} for hit in found.hits]
+        hits = [
+            {"id": hit.id, "score": hit.score, **more, **hit.fields}
+            for hit, more in zip(found.hits, views, strict=True)
+        ]
+        answer = {"total": found.total, "at_least": found.at_least, "degraded": found.degraded, "hits": hits}
+        print(json.dumps({"format_version": 1} | answer, ensure_ascii=False))
     else:
-        print(hits_table(hits))
+        print(hits_table(found.hits))
+        print(f"\n{len(found.hits)} of {'more than ' * found.at_least}{found.total} products")
+    if found.degraded:
+        note = f"neuralshelf: {found.degraded}: these hits are by words alone; next: neuralshelf status"
+        print(note, file=sys.stderr)
     return 0

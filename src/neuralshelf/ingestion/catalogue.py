@@ -11,10 +11,9 @@ from neuralshelf.ingestion.rows.formats import FormatName, open_format
 from neuralshelf.ingestion.rows.seen import Seen
 from neuralshelf.ingestion.rows.values import checked, parsed, unicode
 from neuralshelf.ingestion.sources.pictures import Folder, Picture, Pictures
-from neuralshelf.pipelines.spec import IndexSpec
+from neuralshelf.pipelines.spec import MAX_VIEWS, IndexSpec
 
 MAX_ID_BYTES = 512  # OpenSearch's own limit
-MAX_PICTURES = 100
 MAX_IGNORED = 100
 
 _OWN = ("id", "image", "images")
@@ -84,6 +83,7 @@ class Catalogue:
         self._fields: Mapping[str, str] = index.fields
         self._pictured = bool(index.images)
         self._several = index.product is not None
+        self._views = index.views
         own = {"id": "id"} | ({"image": "text", "images": "images"} if self._pictured else {})
         self._format = open_format(path, {**self._fields, **own}, name=format)
         self.path = path
@@ -171,8 +171,8 @@ class Catalogue:
             raise ValueError("give image or images, not both")
         if len(names) > 1 and not self._several:
             raise ValueError("several images: name a keyword field for the product's id under index.product")
-        if len(names) > MAX_PICTURES:
-            raise ValueError(f"{len(names)} images; at most {MAX_PICTURES}")
+        if len(names) > self._views:
+            raise ValueError(f"{len(names)} images, index.views is {self._views}: raise it (up to {MAX_VIEWS}), apply")
         return names or ([one] if one else [])
 
     def _ignore(self, name: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from neuralshelf.ingestion.rows.formats import FormatName, open_format
 from neuralshelf.ingestion.rows.seen import Seen
 from neuralshelf.ingestion.rows.values import checked, parsed, unicode
+from neuralshelf.ingestion.sources.crops import named
 from neuralshelf.ingestion.sources.pictures import Folder, Picture, Pictures
 from neuralshelf.pipelines.spec import IndexSpec
 
@@ -28,7 +29,7 @@ class Product:
         line: number of the row: its line in JSON lines, its row in a spreadsheet (CSV), else counted from 1.
         id: the document's id.
         fields: the document's fields, validated against the index's, without pictures.
-        pictures: its pictures, none of them opened yet.
+        pictures: its pictures and parts of pictures, none of them opened yet.
     """
 
     line: int
@@ -133,7 +134,7 @@ class Catalogue:
         try:
             if cause or len(ids[-1].encode()) > MAX_ID_BYTES:
                 raise ValueError(cause or f"id is too long: {len(ids)} images need one of {MAX_ID_BYTES - 4} bytes")
-            pictures = tuple(self.pictures.picture(name) for name in names)
+            pictures = tuple(named(self.pictures, name) for name in names)
             return Product(number, identity, self._checked(values), pictures)
         except ValueError as fault:
             return BadLine(number, identity, str(fault))

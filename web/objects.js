@@ -9,6 +9,7 @@ const START = [0.5, 0.5, 0.5, 0.5]; // of a box that is moved by keys
 const STEP = 0.02;
 const LEAST = 0.02; // side of a box, in shares of the picture
 const DRAG = 6; // pixels from which on a press is a drag
+const TAG = 0.14; // of the picture's height, that a tag above a box takes
 const NEARLY_ALL = 0.8; // a box of so much of the picture is not preselected: the picture shows little else
 
 const within = (value, low, high) => Math.min(Math.max(value, low), high);
@@ -109,7 +110,9 @@ export function objectPicker({ chosen, failed }) {
     const focused = document.activeElement?.dataset?.box;
     const boxes = objects.map(({ box, score, phrase }, place) => {
       const share = `${Math.round(score * 100)} %`;
-      return boxed(box, place, `${phrase}, ${share}`, make("span", { class: "tag" }, phrase, make("b", {}, ` ${share}`)));
+      const roomAbove = box[1] - box[3] / 2 > TAG;
+      const tag = make("span", { class: roomAbove ? "tag" : "tag inside" }, phrase, make("b", {}, ` ${share}`));
+      return boxed(box, place, `${phrase}, ${share}`, tag);
     });
     if (own) boxes.push(boxed(own, OWN, "Your box. Arrow keys move it, with Shift they size it, Enter searches"));
     for (const old of $("scene").querySelectorAll(".box")) old.remove();

@@ -61,8 +61,13 @@ class Finder:
 
     detector: Detector
     prompt: str
-    _waiting: int = 0
+    _asking: int = 0
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def asking(self) -> int:
+        """Pictures that are looked at or wait."""
+        return self._asking
 
     async def answer(self, look: Look) -> dict[str, Any]:
         """`objects`, the best first, each with `box`, `score` and `phrase`; and `crop`, a file in base64, of the box
@@ -71,14 +76,14 @@ class Finder:
         Raises:
             Refusal: the picture can't be taken (400, bad_picture), or too many wait (429, busy).
         """
-        if self._waiting > MOST_WAITING:
+        if self._asking > MOST_WAITING:
             raise Refusal(429, "busy", "too many pictures are being looked at", "try again in a moment")
-        self._waiting += 1
+        self._asking += 1
         try:
             async with self._turn:
                 return await run_in_threadpool(self._answer, look)
         finally:
-            self._waiting -= 1
+            self._asking -= 1
 
     def _answer(self, look: Look) -> dict[str, Any]:
         try:

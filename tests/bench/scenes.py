@@ -1,10 +1,7 @@
-"""Whether a crop finds a product in a scene of several, where the whole scene does not.
+"""Scenes of several products, composed of `samples/views.jsonl`: another side, other light and another wall than in the
+catalogue. Two to four of them, of different kinds, stand on one background at different sizes.
 
-    python tests/bench/scenes.py --out DIR           on a deployment that is up and holds samples/catalogue.jsonl
-
-Scenes are composed of `samples/views.jsonl`: each product seen from another side, in other light and before another wall
-than in the catalogue. Two to four of them, of different kinds, stand on one background at different sizes. The
-background of a view is its border, carried inwards row by row; what differs from it is the product, and what is darker
+The background of a view is its border, carried inwards row by row; what differs from it is the product, what is darker
 is its shadow, which is kept.
 """
 

@@ -34,8 +34,8 @@ class Cropped:
         products: written, those of an earlier run included.
         crops: in them.
         without: products in which nothing was found; left out if the rules say so.
-        refused: rows and pictures that can't be read, by the code of why. Such rows are left out, such pictures stay:
-            the ingest makes dead letters of them.
+        refused: rows and pictures that can't be read, by the code of why; pictures of this run alone. Such rows are
+            left out, such pictures stay: the ingest makes dead letters of them.
         examples: some of their causes.
         ignored: columns of which the index has no field, so that they were left out -> rows with a value there.
     """
@@ -148,10 +148,14 @@ def _go_on(rows: Iterator[Product | BadLine], file: BinaryIO, path: Path, done: 
     file.seek(0)
     for line in file:
         _count(json.loads(line)["images"], done)
+    left_out = -done.products
     for number, row in enumerate(rows, 1):
         if isinstance(row, BadLine):
             done.refuse(row.line, "BadLine", row.cause)
-        elif row.id == last:
+            continue
+        left_out += 1
+        if row.id == last:
+            done.without += left_out
             return number
     raise InputError(f"{path} is not of this catalogue", hint="delete it, then run it again")
 

@@ -69,19 +69,3 @@ def test_crops_are_views_of_their_product_from_the_row_to_the_hit(shop: Project)
     shop.run("ingest", str(file))
     assert stored(shop).keys() == {"look", "look/2"}
     assert first(shop, "--image", photo, "--box", RIGHT.removeprefix("#box=")) == ("look/2", pytest.approx(1.0))
-
-
-@pytest.mark.parametrize(
-    ("words", "code", "says"),
-    [
-        (["--box", "0.5,0.5"], 2, "--box 0.5,0.5 is no box; next: give centre and size"),
-        (["--prompt", " . "], 2, "--prompt names nothing to look for"),
-    ],
-)
-def test_a_search_by_crop_that_makes_no_sense_is_one_line(
-    shop: Project, words: list[str], code: int, says: str
-) -> None:
-    done = shop.run("search", "--image", str(shop.folder / "look.png"), *words, code=code)
-    assert says in done.err
-    assert done.err.count("\n") == 1
-    assert "give --image FILE" in shop.run("search", "text", "--pick", "1", code=2).err

@@ -47,7 +47,7 @@ export function objectPicker({ chosen, failed }) {
     else if (own === null) {
       active = 0;
       chosen(answer.crop);
-      say(`Searched with the ${first.phrase} in it.`);
+      say(`Searching with the ${first.phrase} in it.`);
     }
     show();
   }
@@ -74,7 +74,7 @@ export function objectPicker({ chosen, failed }) {
     const answer = await ask({ image: picture.image, box });
     if (answer) {
       chosen(answer.crop);
-      say(`Searched with ${which === OWN ? "your box" : `the ${objects[which].phrase}`}.`);
+      say(`Searching with ${which === OWN ? "your box" : `the ${objects[which].phrase}`}.`);
     } else if (active === which) {
       active = null;
       show();
@@ -90,7 +90,7 @@ export function objectPicker({ chosen, failed }) {
     show();
     if (searched) {
       chosen(null);
-      say("Searched with the whole picture.");
+      say("Searching with the whole picture.");
     }
     return true;
   }

@@ -115,7 +115,7 @@ def test_one_of_several_is_chosen_and_searched_with(browser: Browser, shop: Any,
         found = {one.phrase: one.box for one in detect_file(photo).objects}
         for name in ("coffee cup", "chair"):
             way(page, box(page, name))
-            expect(status(page)).to_have_text(f"Searched with the {name}.")
+            expect(status(page)).to_have_text(f"Searching with the {name}.")
             expect(page.get_by_text("by part of the picture")).to_be_visible()
             searched_with(page, shop, crop(photo, found[name]))
             expect(box(page, name)).to_have_attribute("aria-pressed", "true")
@@ -133,7 +133,7 @@ def test_one_of_several_is_chosen_and_searched_with(browser: Browser, shop: Any,
 def test_the_only_thing_is_searched_with_and_the_whole_picture_is_one_click_away(page: Page, shop: Any) -> None:
     page.goto("/")
     choose(page, CHAIR)
-    expect(status(page)).to_have_text("Searched with the chair in it.")
+    expect(status(page)).to_have_text("Searching with the chair in it.")
     expect(page.get_by_text("by part of the picture")).to_be_visible()
     (only,) = detect_file(CHAIR).objects
     searched_with(page, shop, crop(CHAIR, only.box))
@@ -182,7 +182,7 @@ def test_a_box_drawn_by_mouse_is_searched_with(page: Page, shop: Any, photo: Pat
     page.mouse.move(*corners[1], steps=5)  # over the boxes of others
     with page.expect_request("**/api/objects") as asked:
         page.mouse.up()
-    expect(status(page)).to_have_text("Searched with your box.")
+    expect(status(page)).to_have_text("Searching with your box.")
     drawn = json.loads(asked.value.post_data or "")["box"]
     assert drawn == pytest.approx([0.5, 0.5, 0.6, 0.6], abs=0.02)
     searched_with(page, shop, crop(photo, tuple(drawn)))
@@ -200,7 +200,7 @@ def test_a_box_is_moved_and_sized_by_keys(page: Page, shop: Any, photo: Path) ->
         page.keyboard.press(key)
     expect(own).to_be_focused()
     assert asked_box(page) == pytest.approx([0.54, 0.52, 0.48, 0.52])
-    expect(status(page)).to_have_text("Searched with your box.")
+    expect(status(page)).to_have_text("Searching with your box.")
     for _ in range(40):
         page.keyboard.press("Shift+ArrowRight")
         page.keyboard.press("ArrowDown")
@@ -226,7 +226,7 @@ def test_a_newer_picture_is_not_shown_the_boxes_of_the_one_before(page: Page, sh
     choose(page, photo)
     expect(cards(page)).to_have_count(24)
     choose(page, CHAIR)
-    expect(status(page)).to_have_text("Searched with the chair in it.")
+    expect(status(page)).to_have_text("Searching with the chair in it.")
     expect(box(page, "coffee cup")).to_have_count(0)
 
 

@@ -21,6 +21,7 @@ export function objectPicker({ chosen, failed }) {
   let objects = [];
   let own = null; // the box drawn by hand
   let active = null; // index into objects, OWN, or null for the whole picture
+  let used = null; // the same, of the crop that is searched with: an active one may be under way
   let running = null; // AbortController of the look or the crop under way
 
   /** Whether there is a detector; a picture that came before is looked at now. */
@@ -45,7 +46,7 @@ export function objectPicker({ chosen, failed }) {
     else if (!first) say("No single thing found; the whole picture is searched. Draw a box for a part of it.");
     else if (!preselect || first.box[2] * first.box[3] > NEARLY_ALL) say(`One thing found: ${first.phrase}.`);
     else if (own === null) {
-      active = 0;
+      active = used = 0;
       chosen(answer.crop);
       say(`Searching with the ${first.phrase} in it.`);
     }
@@ -61,8 +62,11 @@ export function objectPicker({ chosen, failed }) {
     } catch (fault) {
       if (fault.name === "AbortError" || running !== mine) return null;
       if (!(fault instanceof api.Failure)) throw fault;
-      if (what.box) failed(fault);
-      else say("Draw a box to search with a part of the picture."); // the search itself says what is wrong
+      if (what.box) {
+        active = used;
+        show();
+        failed(fault);
+      } else say("Draw a box to search with a part of the picture."); // the search itself says what is wrong
       return null;
     }
   }
@@ -72,21 +76,18 @@ export function objectPicker({ chosen, failed }) {
     active = which;
     show();
     const answer = await ask({ image: picture.image, box });
-    if (answer) {
-      chosen(answer.crop);
-      say(`Searching with ${which === OWN ? "your box" : `the ${objects[which].phrase}`}.`);
-    } else if (active === which) {
-      active = null;
-      show();
-    }
+    if (!answer) return;
+    used = which;
+    chosen(answer.crop);
+    say(`Searching with ${which === OWN ? "your box" : `the ${objects[which].phrase}`}.`);
   }
 
   /** Back to the whole picture; false when that is what is searched with. */
   function whole() {
     if (active === null && own === null) return false;
-    const searched = active !== null;
+    const searched = used !== null;
     running?.abort();
-    active = own = null;
+    active = used = own = null;
     show();
     if (searched) {
       chosen(null);
@@ -97,7 +98,7 @@ export function objectPicker({ chosen, failed }) {
 
   function hide() {
     running?.abort();
-    picture = own = active = null;
+    picture = own = active = used = null;
     objects = [];
     show();
     $("objects").hidden = true;
@@ -163,7 +164,7 @@ export function objectPicker({ chosen, failed }) {
     done: () => choose(OWN),
   });
 
-  return { enable, look, hide, whole, isPart: () => active !== null };
+  return { enable, look, hide, whole };
 }
 
 /** Boxes drawn on `scene` by dragging: `drawn(box)` while it grows, `done()` at the end. A press stays a click. */

@@ -244,6 +244,19 @@ def test_a_detector_that_fails_leaves_the_search_as_it_is(page: Page, shop: Any,
     expect(whole(page)).to_have_attribute("aria-pressed", "true")
 
 
+def test_a_crop_that_fails_leaves_the_one_before(page: Page, shop: Any, photo: Path) -> None:
+    page.goto("/")
+    choose(page, photo)
+    box(page, "chair").dblclick()
+    expect(status(page)).to_have_text("Searching with the chair.")
+    busy = json.dumps({"error": "too many pictures are being looked at", "hint": "", "code": "busy"})
+    page.route("**/api/objects", lambda route: route.fulfill(status=429, body=busy, content_type="application/json"))
+    box(page, "coffee cup").click()
+    expect(page.get_by_role("alert")).to_contain_text("Too many pictures")
+    expect(box(page, "chair")).to_have_attribute("aria-pressed", "true")
+    searched_with(page, shop, crop(photo, {one.phrase: one.box for one in detect_file(photo).objects}["chair"]))
+
+
 def test_a_card_is_searched_with_as_it_is(page: Page, shop: Any) -> None:
     page.goto("/?q=green+lamp")
     cards(page).first.click()

@@ -7,7 +7,8 @@ Asked through the stored template, by pictures alone:
   with what the detector found there (a box that overlaps the true one by IoU >= 0.5), and with its view by itself;
 - each of these products by its catalogue picture, in the scenes: indexed whole, with crops of the true boxes, with
   crops as `detect --catalogue` makes them. Right is a scene with that product; a scene is listed once.
-Intervals are 95 % bootstrap intervals over scenes, since products of one scene are not independent.
+Intervals are 95 % bootstrap intervals over scenes, since products of one scene are not independent, and over products where
+those are looked for in scenes.
 """
 
 import argparse
@@ -62,20 +63,33 @@ class Answers:
 
     def row(self, asked: str) -> list[str]:
         """Number, top-1 and top-5 in percent with their intervals."""
-        rows = self.ranks.get(asked, [])
+        rows = self.ranks[asked]
         return [asked, str(len(rows)), *(_share(rows, top) for top in (1, TOP))]
+
+    def gain(self, asked: str, base: str) -> str:
+        """By how many points more of the same products are among the first five, with the interval of the pairs."""
+        pairs = zip(self.ranks[asked], self.ranks[base], strict=True)
+        values = [(scene, float((0 < rank <= TOP) - (0 < before <= TOP))) for (scene, rank), (_, before) in pairs]
+        return f"{asked} against {base}: {_mean(values)} points in the top-5"
 
 
 def _share(rows: Sequence[tuple[int, int]], top: int) -> str:
-    if not rows:
-        return "-"
-    groups: dict[int, list[bool]] = {}
-    for scene, rank in rows:
-        groups.setdefault(scene, []).append(0 < rank <= top)
-    right, sizes = (np.asarray([count(group) for group in groups.values()], float) for count in (sum, len))
+    return _mean([(scene, float(0 < rank <= top)) for scene, rank in rows])
+
+
+def _mean(values: Sequence[tuple[int, float]]) -> str:
+    """In percent, with its 95 % bootstrap interval over groups.
+
+    Args:
+        values: group and value.
+    """
+    groups: dict[int, list[float]] = {}
+    for group, value in values:
+        groups.setdefault(group, []).append(value)
+    sums, sizes = (np.asarray([count(group) for group in groups.values()], float) for count in (sum, len))
     picks = np.random.default_rng(0).integers(0, len(groups), (RESAMPLES, len(groups)))
-    low, high = np.percentile(right[picks].sum(1) / sizes[picks].sum(1), [2.5, 97.5])
-    return f"{right.sum() / sizes.sum():.1%} ({low:.1%} to {high:.1%})".replace("%", "")
+    low, high = np.percentile(sums[picks].sum(1) / sizes[picks].sum(1) * 100, [2.5, 97.5])
+    return f"{sums.sum() / sizes.sum() * 100:.1f} ({low:.1f} to {high:.1f})"
 
 
 def main() -> int:
@@ -95,6 +109,9 @@ def main() -> int:
     print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores\n")
     headers = ("asked with", "products", "top-1, %", "top-5, %")
     print(tabulate([found.row(asked) for asked in found.ranks], headers=headers, tablefmt="github"), "\n")
+    for asked in ("true box", "detector's box, else whole scene"):
+        print(found.gain(asked, "whole scene"))
+    print()
     headers = ("scenes indexed", *headers[1:])
     print(tabulate([indexed.row(asked) for asked in indexed.ranks], headers=headers, tablefmt="github"))
     return 0

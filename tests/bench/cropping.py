@@ -7,8 +7,8 @@ Asked through the stored template, by pictures alone:
   with what the detector found there (a box that overlaps the true one by IoU >= 0.5), and with its view by itself;
 - each of these products by its catalogue picture, in the scenes: indexed whole, with crops of the true boxes, with
   crops as `detect --catalogue` makes them. Right is a scene with that product; a scene is listed once.
-Intervals are 95 % bootstrap intervals: of the first over scenes, since products of one scene are not independent, of the
-second over products.
+Intervals are 95 % bootstrap intervals: of the first over scenes, since products of one scene are not independent, of
+the second over products.
 """
 
 import argparse

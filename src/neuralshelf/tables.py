@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from neuralshelf.ingestion.account import Report
     from neuralshelf.ingestion.coverage.coverage import Coverage
     from neuralshelf.ingestion.coverage.repair import Repaired
+    from neuralshelf.ingestion.cropping import Cropped
     from neuralshelf.ingestion.letters.letter import Letter
     from neuralshelf.model_packages.grounding_dino.contract import Detection
     from neuralshelf.personalisation.numbering import Clustered
@@ -55,6 +57,14 @@ def objects_table(objects: "Sequence[Detection]") -> str:
         for number, one in enumerate(objects, start=1)
     ]
     return tabulate(rows, headers=("#", "score", "phrase", "box (cx,cy,w,h)"), disable_numparse=True)
+
+
+def cropped_text(done: "Cropped", out: Path) -> str:
+    """How many crops, what had none, what could not be read."""
+    lines = [f"{done.products} products with {done.crops} crops in {out}; in {done.without} nothing was found"]
+    lines += [f"  {code}: {number}" for code, number in done.refused.items()]
+    lines += [f"note: column {name} left out: the index has no such field ({n})" for name, n in done.ignored.items()]
+    return "\n".join(lines)
 
 
 def examples_table(found: Mapping[str, str]) -> str:

@@ -34,7 +34,7 @@ SIGNS = {
 
 
 def hits_table(hits: Sequence[Hit]) -> str:
-    """Rank, score, id, title and price of each hit, and its views where some have several; says so when there is none."""
+    """Rank, score, id, title and price of each hit, views where some have several; says so when there is none."""
     if not hits:
         return "  no hits"
     several = any(hit.views > 1 for hit in hits)

@@ -40,14 +40,19 @@ SIGNS = {
 
 
 def hits_table(hits: Sequence[Hit]) -> str:
-    """Rank, score, id, title and price of each hit; says so when there is none."""
+    """Rank, score, id, title and price of each hit, views where some have several; says so when there is none."""
     if not hits:
         return "  no hits"
+    several = any(hit.views > 1 for hit in hits)
     rows = [
-        (rank, f"{hit.score:.3f}", hit.id, str(hit.fields.get("title", ""))[:60], hit.fields.get("price", ""))
+        (
+            *(rank, f"{hit.score:.3f}", hit.id, str(hit.fields.get("title", ""))[:60], hit.fields.get("price", "")),
+            *([hit.views] if several else ()),
+        )
         for rank, hit in enumerate(hits, start=1)
     ]
-    return tabulate(rows, headers=("#", "score", "id", "title", "price"), floatfmt=".2f", disable_numparse=[1, 2, 3])
+    headers = ("#", "score", "id", "title", "price", *(["views"] if several else ()))
+    return tabulate(rows, headers=headers, floatfmt=".2f", disable_numparse=[1, 2, 3])
 
 
 def objects_table(objects: "Sequence[Detection]") -> str:

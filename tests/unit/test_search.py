@@ -2,7 +2,8 @@
 
 import pytest
 
-from neuralshelf.search import total_of
+from neuralshelf.search import Hit, total_of
+from neuralshelf.tables import hits_table
 
 
 @pytest.mark.parametrize(
@@ -19,3 +20,10 @@ def test_products_are_counted_where_the_template_counts_them(
 ) -> None:
     answer = {"hits": {"total": {"value": total, "relation": relation}}}
     assert total_of(answer | ({"aggregations": aggregations} if aggregations else {})) == expected
+
+
+def test_views_have_a_column_where_a_product_has_several() -> None:
+    one, three = Hit("a", 0.5, {"title": "mug", "price": 3.0}), Hit("b", 0.4, {"title": "jug"}, views=3)
+    assert "views" not in hits_table([one])
+    first, second = hits_table([one, three]).splitlines()[2:]
+    assert (first.split()[-1], second.split()[-1]) == ("1", "3")

@@ -33,7 +33,7 @@ class LegAnswer(Answer):
     Attributes:
         shard: number of its shard.
         doc: its Lucene document number in the shard (`sort: ["_score", "_doc"]` tells it).
-        group: what it is collapsed by, a product; None: it stands for itself.
+        group: what it is collapsed by, a product; None: it has none. All that have none are one group.
     """
 
     shard: int = 0
@@ -55,18 +55,21 @@ class Fusion:
     rank_constant: int = 60
 
 
-def fuse(legs: Sequence[Leg], how: Fusion) -> list[LegAnswer]:
+def fuse(legs: Sequence[Leg], how: Fusion, *, collapse: bool = False) -> list[LegAnswer]:
     """The documents of all legs with their joined scores, as a hybrid query lists them.
+
+    Args:
+        collapse: of each group the best document only; legs are never collapsed themselves.
 
     Raises:
         ValueError: not as many weights as legs.
     """
     if len(how.weights) != len(legs):
         raise ValueError(f"{len(how.weights)} weights for {len(legs)} legs")
-    found = Candidates.of(legs)
+    found = Candidates.of(legs, collapse=collapse)
     scores = found.scores(how, np.asarray([how.weights], np.float32))[0]
-    order = np.argsort(-scores, kind="stable")
-    return [_scored(found.answers[place], float(scores[place])) for place in order]
+    places = _best_of_groups(found.answers, scores) if collapse else np.argsort(-scores, kind="stable")
+    return [_scored(found.answers[place], float(scores[place])) for place in places]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,10 +87,10 @@ class Candidates:
     ranks: NDArray[np.int64]
 
     @classmethod
-    def of(cls, legs: Sequence[Leg]) -> "Candidates":
+    def of(cls, legs: Sequence[Leg], *, collapse: bool = False) -> "Candidates":
         """Of what each leg found."""
         legs = [[answer for answer in leg if np.float32(answer.score) > 0] for leg in legs]
-        answers = _in_order_of_equals(legs)
+        answers = _by_greatest(legs) if collapse else _by_hash(legs)
         places = {answer.id: place for place, answer in enumerate(answers)}
         raw = np.zeros((len(answers), len(legs)), np.float32)
         ranks = np.zeros((len(answers), len(legs)), np.int64)
@@ -125,7 +128,25 @@ def _ranked(leg: Leg) -> list[LegAnswer]:
     return sorted(leg, key=lambda answer: (-answer.score, answer.doc, answer.shard))
 
 
-def _in_order_of_equals(legs: Sequence[Leg]) -> list[LegAnswer]:
+def _by_greatest(legs: Sequence[Leg]) -> list[LegAnswer]:
+    """Shard by shard; within one by the greatest score that any leg has given: so the engine lists what it collapses."""
+    greatest: dict[str, LegAnswer] = {}
+    for answer in (answer for leg in legs for answer in leg):
+        if answer.id not in greatest or answer.score > greatest[answer.id].score:
+            greatest[answer.id] = answer
+    return sorted(greatest.values(), key=lambda answer: (answer.shard, -answer.score, answer.doc))
+
+
+def _best_of_groups(answers: Sequence[LegAnswer], scores: Floats) -> list[int]:
+    """Places of the best of each group, best first; equals by shard, then as their groups were first met."""
+    best: dict[str | None, int] = {}
+    for place, answer in enumerate(answers):
+        if answer.group not in best or scores[place] > scores[best[answer.group]]:
+            best[answer.group] = place
+    return sorted(best.values(), key=lambda place: (-scores[place], answers[place].shard))
+
+
+def _by_hash(legs: Sequence[Leg]) -> list[LegAnswer]:
     """Shard by shard; within one as Java's HashMap lists its keys, for the engine sorts such a list by score, stably."""
     shards: dict[int, dict[str, LegAnswer]] = {}
     for leg in legs:

@@ -194,7 +194,9 @@ def refusals(what: str) -> Iterator[None]:
         raise EngineError(f"no answer from OpenSearch ({fault.error})", hint="neuralshelf status") from None
     except TransportError as fault:
         missing = "neuralshelf apply, then ingest" if fault.status_code == 404 else "neuralshelf status"
-        raise SearchError(f"{what}: refused by the cluster ({fault.status_code}): {reason(fault)}", hint=missing) from None
+        raise SearchError(
+            f"{what}: refused by the cluster ({fault.status_code}): {reason(fault)}", hint=missing
+        ) from None
 
 
 @dataclass(frozen=True)

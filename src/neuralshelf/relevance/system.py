@@ -90,7 +90,7 @@ class System:
             SearchError: the cluster refused a query; EngineError: it can't be reached.
         """
         for query in queries.values():
-            self._check(query)
+            self.check(query)
         found: dict[str, list[Answer]] = {}
         with tqdm(total=len(queries), desc=self.template, unit="query", file=sys.stderr, disable=_quiet()) as bar:
             for some in batches(queries.values(), AT_ONCE):
@@ -125,7 +125,7 @@ class System:
     def _ours(self) -> bool:
         return self.template in (self.search.template, self.search.keyword_template)
 
-    def _check(self, query: Query) -> None:
+    def check(self, query: Query) -> None:
         """A mustache template passes over what it does not know, and answers another query."""
         if not self._ours:
             return

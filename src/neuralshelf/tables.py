@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from neuralshelf.personalisation.numbering import Clustered
     from neuralshelf.provision.doctor import Diagnosis
     from neuralshelf.provision.verify import Verification
+    from neuralshelf.relevance.clicks import Clicked
+    from neuralshelf.relevance.evaluation import Comparison, Evaluation
+    from neuralshelf.relevance.statistics import Difference
 
 SIGNS = {
     Action.CREATE: "+",
@@ -71,6 +74,59 @@ def status_table(found: Mapping[str, Any]) -> str:
         ("state", found["state"], ""),
     ]
     return tabulate(rows, tablefmt="plain")
+
+
+def evaluation_text(after: "Evaluation", compared: "Comparison | None", clicks: "Clicked | None") -> str:
+    """Each measure over all queries and by kind, with intervals; changes with p; and what is peculiar."""
+    lines = [f"before: {compared.before.system}", f"after:  {after.system}"] if compared else [after.system]
+    if clicks is not None:
+        ignored = "".join(f", {count} {name} ignored" for name, count in clicks.ignored.items())
+        lines.append(
+            f"judged by {clicks.events} events of a click log ({clicks.model}); {clicks.unsupported} pairs of query and "
+            f"document seen too seldom{ignored}"
+        )
+    kinds = next(iter(after.measures.values()))
+    headers = ("measure", *(f"{kind} ({found.queries})" for kind, found in kinds.items()))
+    rows = []
+    for measure, of_kinds in after.measures.items():
+        cells = [f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]" for found in of_kinds.values()]
+        if compared is not None:
+            before, changes = compared.before.measures[measure], compared.differences[measure]
+            rows.append((measure, *(f"{before[kind].mean:.3f} → {found.mean:.3f}" for kind, found in of_kinds.items())))
+            cells = [f"{one.change.mean:+.3f} p {one.p:.4f}{'*' * one.significant}" for one in changes.values()]
+        rows.append(("" if compared else measure, *cells))
+    lines += ["", tabulate(rows, headers=headers, disable_numparse=True), ""]
+    if compared is None:
+        lines.append("[95 % bootstrap interval over queries]; Success@k is CMC rank-k, R@k is recall@k")
+    else:
+        lines.append("* p < 0.05, paired randomisation test; Success@k is CMC rank-k, R@k is recall@k")
+        lines += [_verdict(measure, changes["all"]) for measure, changes in compared.differences.items()]
+    for each in (compared.before, after) if compared else (after,):
+        for what, ids in each.findings.as_dict().items():
+            some = _shown(", ".join(ids[:5]), 100) + (", …" if len(ids) > 5 else "")
+            lines.append(f"{each.system}: {len(ids)} {_PECULIAR[what]}: {some}")
+    return "\n".join(lines)
+
+
+_PECULIAR = {
+    "unjudged": "queries without a judgement, not measured",
+    "unasked": "judged queries that are not in the query set",
+    "unanswered": "queries without an answer, measured as 0",
+    "irrelevant": "queries to which nothing is judged relevant, measured as 0",
+    "repeated": "answers with a document twice, counted where it is first",
+    "tied": "answers with equal scores, in the order they came",
+    "scoreless": "answers with scores that are no numbers, in the order they came",
+    "unknown": "judged documents that are in no index",
+}
+
+
+def _verdict(measure: str, found: "Difference") -> str:
+    change = found.change
+    return (
+        f"{measure}: {'' if found.significant else 'no significant difference, '}{change.mean:+.3f} "
+        f"[{change.low:+.3f}, {change.high:+.3f}], p {found.p:.4f}; "
+        f"{found.wins} better, {found.losses} worse, {found.ties} the same"
+    )
 
 
 def measures_table(found: Mapping[str, Mapping[str, float]]) -> str:

@@ -82,6 +82,10 @@ class Clicked:
     unsupported: int
     ignored: Mapping[str, int]
 
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`, without the judgements."""
+        return {name: value for name, value in vars(self).items() if name != "judgements"}
+
 
 def read_clicks(path: Path, *, minimum: int = MINIMUM) -> Clicked:
     """Judgements from a click log.
@@ -96,10 +100,10 @@ def read_clicks(path: Path, *, minimum: int = MINIMUM) -> Clicked:
     texts = {row["query_id"]: row["user_query"] for row in asked if isinstance(row.get("query_id"), str)}
     for number, row in rows:
         try:
-            found, other = _events(row, texts)
+            used, other = _events(row, texts)
         except (ValueError, TypeError) as fault:
             raise InputError(f"{path}, line {number}: {fault}", hint=_HINT) from None
-        events += found
+        events += used
         if other:
             ignored[other] += 1
     if not events:
@@ -221,7 +225,7 @@ def _events(row: Any, texts: Mapping[str, str]) -> tuple[list[Event], str]:
     if not isinstance(row, Mapping):
         raise ValueError("not a JSON object")
     search = row.get("query_id")
-    query = row.get("query", row.get("user_query") or texts.get(search, search))
+    query = row.get("query", row.get("user_query") or texts.get(str(search), search))
     session = _text(row.get("session", search or row.get("session_id", "")), "session")
     if _HITS in row:
         hits = enumerate(row[_HITS], 1)

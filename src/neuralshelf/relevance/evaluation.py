@@ -1,4 +1,4 @@
-"""How good a run is: each measure over all queries and over those of each kind, with intervals; or two runs compared."""
+"""How good a run is: each measure over all queries and by kind of query, with intervals; or two runs compared."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence

@@ -147,15 +147,18 @@ class System:
     def _answers(self, queries: list[Query], picture: PictureOf) -> dict[str, list[Answer]]:
         lines: list[Any] = []
         for query in queries:
-            params = {"size": self.depth, **({"collapse": True} if self.index.product and self._ours else {})}
+            params: dict[str, Any] = {
+                "size": self.depth,
+                **({"collapse": True} if self.index.product and self._ours else {}),
+            }
             params |= {**self.params, **query.filters}
             if query.text:
                 params["text"] = query.text
             if query.image is not None:
                 params["image"] = picture(query)
             lines += [{}, {"id": self.template, "params": params}]
-        kept = ("status", "error", "hits.hits._id", "hits.hits._score")
-        kept += (f"hits.hits._source.{self.index.product}",) if self.index.product else ()
+        kept = ["status", "error", "hits.hits._id", "hits.hits._score"]
+        kept += [f"hits.hits._source.{self.index.product}"] if self.index.product else []
         options = {"filter_path": ",".join(f"responses.{path}" for path in kept)}
         with _told():
             answer = self.client.msearch_template(index=self.index.name, body=lines, params=options)

@@ -31,7 +31,7 @@ def search_templates(
         "search": search,
         "filters": search.filters,
         "hidden": index.made,
-        "keyword_fields": [searched(index, item) for item in search.keyword],
+        "keyword_fields": [_searched(index, item) for item in search.keyword],
         "pictured": [name for name, vector in index.vectors.items() if vector.image is not None],
         "models": search_models(index, prefix),
         "weights": _weights(index),
@@ -47,7 +47,7 @@ def search_templates(
     ]
 
 
-def searched(index: IndexSpec, item: str) -> str:
+def _searched(index: IndexSpec, item: str) -> str:
     """`brand^2` -> `brand.text^2` for a keyword field: its sub-field holds the words."""
     field, *boost = item.split("^")
     return "^".join([f"{field}.text" if index.fields[field] == "keyword" else field, *boost])

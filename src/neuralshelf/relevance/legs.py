@@ -9,7 +9,7 @@ import copy
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,17 +23,15 @@ from neuralshelf.batches import batches
 from neuralshelf.client import reason
 from neuralshelf.errors import EngineError, SearchError
 from neuralshelf.pipelines.spec import IndexSpec, SearchSpec
-from neuralshelf.pipelines.stored import searched
 from neuralshelf.relevance.fuse import LegAnswer
 from neuralshelf.relevance.queries import Query
+from neuralshelf.relevance.system import PictureOf
 
 AT_ONCE = 4
 """Queries a request; each may bring a picture of some megabytes, in several legs."""
 
 Keyword = tuple[str, ...]
 """Fields with boosts, as `SearchSpec.keyword`."""
-PictureOf = Callable[[Query], str]
-"""A query -> its picture as base64, cut to its box if it has one."""
 
 
 @dataclass(frozen=True)
@@ -119,15 +117,15 @@ class LegSearcher:
 
     def _boosted(self, leg: Mapping[str, Any], keyword: Keyword) -> dict[str, Any]:
         """The keyword leg with other boosts."""
-        configured = [searched(self.index, item) for item in self.search.keyword]
         made = copy.deepcopy(dict(leg))
-        places = [node for node in _nodes(made) if node.get("fields") == configured]
+        places = [node for node in _nodes(made) if _boosts(node.get("fields")) == _boosts(self.search.keyword)]
         if not places:
             raise SearchError(
                 f"template {self.search.template} searches other fields than search.keyword", hint="neuralshelf apply"
             )
         for node in places:
-            node["fields"] = [searched(self.index, item) for item in keyword]
+            names = dict(zip(self.search.keyword_fields, (item.split("^")[0] for item in node["fields"]), strict=True))
+            node["fields"] = [names[item.split("^")[0]] + "".join(item.partition("^")[1:]) for item in keyword]
         return made
 
     def _answers(self, bodies: Sequence["_Body"], kept: "_Kept") -> dict["_Body", list[LegAnswer]]:
@@ -263,6 +261,13 @@ def _nodes(tree: Any) -> Iterable[dict[str, Any]]:
         yield tree
     for part in tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ():
         yield from _nodes(part)
+
+
+def _boosts(fields: Any) -> list[tuple[str, str]] | None:
+    """Of each field its name, a sub-field's that of its field (`brand.text`), and its boost."""
+    if not isinstance(fields, Sequence):
+        return None
+    return [(name.split(".")[0], boost) for name, _, boost in (str(item).partition("^") for item in fields)]
 
 
 def _digest(value: Any) -> str:

@@ -48,8 +48,8 @@ def changed(text: str, before: SearchSpec, after: SearchSpec) -> str:
 
 def diff(before: str, after: str, name: str) -> str:
     """Unified, as `git apply` and `patch -p1` take it; empty when nothing changes."""
-    lines = (each.splitlines(keepends=True) for each in (before, after))
-    return "".join(difflib.unified_diff(*lines, fromfile=f"a/{name}", tofile=f"b/{name}"))
+    old, new = (each.splitlines(keepends=True) for each in (before, after))
+    return "".join(difflib.unified_diff(old, new, fromfile=f"a/{name}", tofile=f"b/{name}"))
 
 
 def decimals(weights: Sequence[float], places: int = 3) -> list[float]:

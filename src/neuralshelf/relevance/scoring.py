@@ -56,7 +56,8 @@ class Scorer:
 
     def of(self, setting: Setting) -> Values:
         """float64 [query]."""
-        return self.values(setting.keyword, setting.fusion, [setting.fusion.weights])[0]
+        found: Values = self.values(setting.keyword, setting.fusion, [setting.fusion.weights])[0]
+        return found
 
     def alone(self, leg: int, keyword: Keyword) -> Values:
         """float64 [query], of a search by one leg only; 0 is the keyword leg."""

@@ -6,7 +6,7 @@ The rules, as 3.6.0 has them (tests/engine/relevance/test_fusion.py asks it):
 
     min_max    (score - least) / (greatest - least) of the leg; the least 0.001 instead of 0; all 1 where all are equal
     l2         score / √Σ score²
-    z_score    (score - mean) / standard deviation (n - 1), at the least 0.001; a score that is the mean stays the leg's greatest
+    z_score    (score - mean) / standard deviation (n - 1), 0.001 instead of 0 or less; at the mean, the leg's greatest score
     rrf        1 / (rank_constant + rank), ranks from 1
 
 A leg's statistics and ranks are taken over all shards. A document that a leg doesn't have counts as 0 in arithmetic_mean and
@@ -187,7 +187,8 @@ def _normalised(raw: Floats, ranks: NDArray[np.int64], how: Normalization) -> Fl
         if deviation == 0:
             made = inside.copy()
         else:
-            made = np.maximum((inside - mean) / deviation, FLOOR)
+            made = (inside - mean) / deviation
+            made[made <= 0] = FLOOR
             made[inside == mean] = inside.max()
     scores = np.zeros_like(raw)
     scores[there] = made

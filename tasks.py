@@ -458,7 +458,7 @@ def check(c: Context) -> None:
 namespace = Collection(
     *(demo, example, examples, up, down, status),
     *(plan, apply, drift, destroy, unlock, migrate, verify, doctor, rotate, roles),
-    *(ingest, embed, backfill, package, packages, deadletters, coverage, repair, search, detect, evaluate, cluster),
+    *(ingest, embed, backfill, package, packages, deadletters, coverage, repair, search, detect, evaluate, tune, cluster),
     *(preflight, deploy, undeploy, batch, stacks, cost),
     *(test, bench, check),
 )

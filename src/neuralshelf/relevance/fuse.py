@@ -14,7 +14,7 @@ rrf; geometric_mean and harmonic_mean leave that leg out, its weight too. A scor
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,11 +80,13 @@ class Candidates:
         answers: each document once; its score is that of one leg and means nothing here.
         raw: float32 [document, leg], the legs' own scores, 0 where a leg hasn't the document.
         ranks: int64 [document, leg], from 1, 0 where a leg hasn't the document.
+        known: normalization or rank_constant -> what the legs give by it, when that was asked before.
     """
 
     answers: tuple[LegAnswer, ...]
     raw: Floats
     ranks: NDArray[np.int64]
+    known: dict[str | int, list[Floats]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, legs: Sequence[Leg], *, collapse: bool = False) -> "Candidates":
@@ -107,14 +109,23 @@ class Candidates:
             how: its own weights are not used.
             weights: float32 [weights, leg].
         """
-        legs = range(self.raw.shape[1])
+        parts = self._parts(how)
         if how.combination == "rrf":
-            parts = [_reciprocal(self.ranks[:, leg], how.rank_constant) for leg in legs]
             return _sum(parts, weights)
-        parts = [_normalised(self.raw[:, leg], self.ranks[:, leg], how.normalization) for leg in legs]
         if how.combination == "arithmetic_mean":
             return _sum(parts, weights) / _sum([np.ones(len(self.answers), np.float32)] * len(parts), weights)
         return _mean(parts, weights, harmonic=how.combination == "harmonic_mean")
+
+    def _parts(self, how: Fusion) -> list[Floats]:
+        """What each leg gives to each document, float32 [document]; made once."""
+        key = how.rank_constant if how.combination == "rrf" else how.normalization
+        if key not in self.known:
+            legs = zip(self.raw.T, self.ranks.T, strict=True)
+            if how.combination == "rrf":
+                self.known[key] = [_reciprocal(ranks, how.rank_constant) for _, ranks in legs]
+            else:
+                self.known[key] = [_normalised(raw, ranks, how.normalization) for raw, ranks in legs]
+        return self.known[key]
 
 
 def _scored(answer: LegAnswer, score: float) -> LegAnswer:

@@ -77,7 +77,9 @@ class Maker:
     def documents(self, count: int) -> list[Body]:
         made: list[Body] = []
         for _ in range(count):
-            made.append(dict(self.random.choice(made)) if made and self.random.random() < 0.3 else self._document(count))
+            made.append(
+                dict(self.random.choice(made)) if made and self.random.random() < 0.3 else self._document(count)
+            )
         return made
 
     def case(self, number: int) -> Case:

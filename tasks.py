@@ -345,9 +345,30 @@ def detect(
 
 
 @task
-def evaluate(c: Context, data: str = "", json: bool = False, environment: str = "local") -> None:
-    """How good the answers of _search are: the sample catalogue, and judged sets below --data."""
-    run("evaluate", *(["--data", data] if data else []), *flags(json=json), environment=environment)
+def evaluate(
+    c: Context,
+    queries: str = "",
+    qrels: str = "",
+    clicks: str = "",
+    measures: str = "",
+    depth: str = "",
+    template: str = "",
+    params: str = "",
+    weights: str = "",
+    save: str = "",
+    saved: str = "",
+    against: str = "",
+    html: str = "",
+    data: str = "",
+    json: bool = False,
+    environment: str = "local",
+) -> None:
+    """How good the answers of _search are: of --queries judged by --qrels or --clicks (--against "KEY=VALUE …":
+    compared with what was before; --html FILE: as a page); without, the sample catalogue, and judged sets below --data."""
+    words = options(queries=queries, qrels=qrels, clicks=clicks, measures=measures, depth=depth, template=template)
+    words += options(params=params, weights=weights, save=save, saved=saved, html=html, data=data)
+    words += [*(["--against", *against.split()] if against else []), *flags(json=json)]
+    run("evaluate", *words, environment=environment)
 
 
 @task
@@ -458,7 +479,21 @@ def check(c: Context) -> None:
 namespace = Collection(
     *(demo, example, examples, up, down, status),
     *(plan, apply, drift, destroy, unlock, migrate, verify, doctor, rotate, roles),
-    *(ingest, embed, backfill, package, packages, deadletters, coverage, repair, search, detect, evaluate, tune, cluster),
+    *(
+        ingest,
+        embed,
+        backfill,
+        package,
+        packages,
+        deadletters,
+        coverage,
+        repair,
+        search,
+        detect,
+        evaluate,
+        tune,
+        cluster,
+    ),
     *(preflight, deploy, undeploy, batch, stacks, cost),
     *(test, bench, check),
 )

@@ -9,6 +9,7 @@ from tabulate import tabulate
 
 from neuralshelf.deploy.prices import OLD_MONTHS
 from neuralshelf.provision.plan import Action, Change, Plan
+from neuralshelf.relevance.evaluation import FINDINGS
 from neuralshelf.search import Hit
 
 if TYPE_CHECKING:
@@ -84,8 +85,8 @@ def evaluation_text(after: "Evaluation", compared: "Comparison | None", clicks: 
     if clicks is not None:
         ignored = "".join(f", {count} {name} ignored" for name, count in clicks.ignored.items())
         lines.append(
-            f"judged by {clicks.events} events of a click log ({clicks.model}); {clicks.unsupported} pairs of query and "
-            f"document seen too seldom{ignored}"
+            f"judged by {clicks.events} events of a click log ({clicks.model}); "
+            f"{clicks.unsupported} pairs of query and document seen too seldom{ignored}"
         )
     kinds = next(iter(after.measures.values()))
     headers = ("measure", *(f"{kind} ({found.queries})" for kind, found in kinds.items()))
@@ -106,20 +107,8 @@ def evaluation_text(after: "Evaluation", compared: "Comparison | None", clicks: 
     for each in (compared.before, after) if compared else (after,):
         for what, ids in each.findings.as_dict().items():
             some = _shown(", ".join(ids[:5]), 100) + (", …" if len(ids) > 5 else "")
-            lines.append(f"{each.system}: {len(ids)} {_PECULIAR[what]}: {some}")
+            lines.append(f"{each.system}: {len(ids)} {FINDINGS[what]}: {some}")
     return "\n".join(lines)
-
-
-_PECULIAR = {
-    "unjudged": "queries without a judgement, not measured",
-    "unasked": "judged queries that are not in the query set",
-    "unanswered": "queries without an answer, measured as 0",
-    "irrelevant": "queries to which nothing is judged relevant, measured as 0",
-    "repeated": "answers with a document twice, counted where it is first",
-    "tied": "answers with equal scores, in the order they came",
-    "scoreless": "answers with scores that are no numbers, in the order they came",
-    "unknown": "judged documents that are in no index",
-}
 
 
 def _verdict(measure: str, found: "Difference") -> str:

@@ -31,8 +31,8 @@ search:
 other: {search: {weights: {keyword: 0.3}}}
 """
 FLOW = """\
-search: {keyword: [ "title^3",brand^2 , colour,  description ], filters: [brand], weights: {keyword: 0.3, text_vector: 0.3,
-    image_vector: 0.4}, normalization: min_max,   combination: arithmetic_mean}  # all in one
+search: {keyword: [ "title^3",brand^2 , colour,  description ], filters: [brand], weights: {keyword: 0.3,
+    text_vector: 0.3, image_vector: 0.4}, normalization: min_max,   combination: arithmetic_mean}  # all in one
 """
 MIXED = Path(__file__).resolve().parents[2].joinpath("neuralshelf.yaml").read_text(encoding="utf-8")
 

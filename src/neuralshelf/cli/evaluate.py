@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Run = Callable[[argparse.Namespace], int]
 
-_KEYS = ("config", "environment", "template", "params", "weights", "run")
+_KEYS = ("config", "environment", "template", "params", "weights", "saved")
 
 
 def add(verb: Callable[[str, Run, str], argparse.ArgumentParser]) -> None:
@@ -30,8 +30,8 @@ def add(verb: Callable[[str, Run, str], argparse.ArgumentParser]) -> None:
     made.add_argument("--template", default="", metavar="ID", help="another stored template than the configured one")
     made.add_argument("--params", metavar="JSON", help="parameters of the template, for each query")
     made.add_argument("--weights", metavar="LEG=W,…", help="other weights than the configured ones")
-    made.add_argument("--run", type=Path, metavar="FILE.trec", help="measure a saved run, ask nothing")
-    made.add_argument("--save", type=Path, metavar="FILE.trec", help="save the run")
+    made.add_argument("--save", type=Path, metavar="FILE.trec", help="save the run, in TREC's format")
+    made.add_argument("--saved", type=Path, metavar="FILE.trec", help="measure a saved run, ask nothing")
     made.add_argument(
         "--against",
         nargs="+",
@@ -58,7 +58,7 @@ def evaluate(words: argparse.Namespace) -> int:
     from neuralshelf.tables import evaluation_text
 
     judged = Judged.read(words.queries, words.qrels, words.clicks)
-    asked = _asked(words, words.template, words.params, words.weights, words.run)
+    asked = _asked(words, words.template, words.params, words.weights, words.saved)
     against = _against(words) if words.against else None
     after, compared = evaluate_queries(
         asked,
@@ -89,7 +89,7 @@ def _sets(words: argparse.Namespace) -> int:
     from neuralshelf.local.evaluation import evaluate_sets
     from neuralshelf.tables import measures_table
 
-    given = [name for name in ("qrels", "clicks", "against", "html", "save", "run") if getattr(words, name)]
+    given = [name for name in ("qrels", "clicks", "against", "html", "save", "saved") if getattr(words, name)]
     if given:
         raise ConfigError(f"--{given[0]} without --queries", hint="give a query set: --queries FILE.jsonl")
     catalogue = words.catalogue or words.config.resolve().parent / "samples" / "catalogue.jsonl"
@@ -104,7 +104,7 @@ def _against(words: argparse.Namespace) -> "Asked":
     for each in words.against:
         key, sign, value = each.partition("=")
         if not sign and len(words.against) == 1:
-            key, value = "run", each
+            key, value = "saved", each
         if key not in _KEYS or not value:
             raise ConfigError(f"--against {each!r}", hint=f"KEY=VALUE with a key of {', '.join(_KEYS)}")
         given[key] = value
@@ -112,17 +112,23 @@ def _against(words: argparse.Namespace) -> "Asked":
     if "config" in given:
         other.config = Path(given["config"])
     other.environment = given.get("environment", words.environment)
-    run = Path(given["run"]) if "run" in given else None
-    return _asked(other, given.get("template", ""), given.get("params"), given.get("weights"), run)
+    saved = Path(given["saved"]) if "saved" in given else None
+    place = ", ".join(f"{key} {given[key]}" for key in ("config", "environment") if key in given)
+    return _asked(other, given.get("template", ""), given.get("params"), given.get("weights"), saved, place)
 
 
 def _asked(
-    words: argparse.Namespace, template: str, params: str | None, weights: str | None, run: Path | None
+    words: argparse.Namespace,
+    template: str,
+    params: str | None,
+    weights: str | None,
+    saved: Path | None,
+    place: str = "",
 ) -> "Asked":
     from neuralshelf.local.evaluation import Asked
 
     stack, deployment = context(words)
-    return Asked(stack, deployment, template, _params(params), _weights(weights), run)
+    return Asked(stack, deployment, template, _params(params), _weights(weights), saved, place)
 
 
 def _params(text: str | None) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What `evaluate` does on a stack: query sets asked of its live search, or of a run that was saved; built-in sets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -29,8 +29,9 @@ class Asked:
     """What answers the queries: a live search, or a run that was saved.
 
     Attributes:
-        run: file of a saved run; nothing is asked then.
         template, params, weights: see `System.configured`.
+        saved: file of a run; nothing is asked then.
+        place: other configuration or environment, for people.
     """
 
     stack: Stack
@@ -38,7 +39,8 @@ class Asked:
     template: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
     weights: Mapping[str, float] = field(default_factory=dict)
-    run: Path | None = None
+    saved: Path | None = None
+    place: str = ""
 
     def system(self, depth: int = DEPTH) -> System:
         """The live search.
@@ -75,17 +77,15 @@ class Judged:
         """
         asked = read_queries(queries)
         if clicks is not None:
-            found = read_clicks(clicks)
-            return cls(asked, by_id(found.judgements, asked), found)
+            found = read_clicks(clicks, named=by_text(asked))
+            return cls(asked, found.judgements, found)
         return cls(asked, read_qrels(qrels) if qrels is not None else {})
 
 
-def by_id(judgements: Judgements, queries: Mapping[str, Query]) -> Judgements:
-    """Judgements under the ids of queries, where they stand under their texts (white space and case don't matter)."""
+def by_text(queries: Mapping[str, Query]) -> Callable[[str], str]:
+    """What a log calls a query, its id or its text (white space and case don't matter) -> its id; else as it is."""
     ids = {_plain(query.text): query.id for query in queries.values() if query.kind == "text" and not query.filters}
-    return {
-        query if query in queries else ids.get(_plain(query), query): grades for query, grades in judgements.items()
-    }
+    return lambda name: name if name in queries else ids.get(_plain(name), name)
 
 
 def evaluate_queries(
@@ -200,22 +200,23 @@ def evaluate_sets(
 
 def _answers(asked: Asked, judged: Judged, depth: int) -> tuple[str, Run]:
     """Name and run; products instead of documents where the index has several documents a product."""
-    if asked.run is None:
+    if asked.saved is None:
         for query in judged.queries.values():
             if query.image is not None and not query.image.is_file():
                 raise InputError(f"query {query.id}: picture {query.image} does not exist", hint="correct its path")
         system = asked.system(depth)
-        return system.name, system.run(judged.queries, lambda query: query_picture(query, asked.deployment))
-    run = read_run(asked.run)
+        name = f"{system.name} ({asked.place})" if asked.place else system.name
+        return name, system.run(judged.queries, lambda query: query_picture(query, asked.deployment))
+    run = read_run(asked.saved)
     if asked.deployment.config.index.product is None:
-        return asked.run.name, run
+        return asked.saved.name, run
     named = {item for grades in judged.judgements.values() for item in grades}
-    return asked.run.name, folded(run, lambda document: document if document in named else product_of(document))
+    return asked.saved.name, folded(run, lambda document: document if document in named else product_of(document))
 
 
 def _unknown(asked: Asked, judged: Judged) -> list[str]:
     """Judged ids that the live index does not have."""
-    if asked.run is not None:
+    if asked.saved is not None:
         return []
     ids = {item for query in judged.queries for item in judged.judgements.get(query, ())}
     return asked.system().unknown(ids)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from neuralshelf.relevance.fuse import Fusion, fuse
-from neuralshelf.relevance.legs import LegSearcher, Legs, refusals
+from neuralshelf.relevance.legs import Legs, LegSearcher, refusals
 from neuralshelf.relevance.queries import Query
 from neuralshelf.relevance.system import PictureOf
 
@@ -31,17 +31,15 @@ def agreement(
 ) -> Agreement:
     """Search some of the queries as they are configured, and fuse them.
 
-    They differ where another configuration is applied than the one at hand, where OpenSearch is another than this was made
-    for, and where it searches segments of a shard at once, several with pagination_depth documents each.
+    They differ where another configuration is applied than the one at hand, where OpenSearch is another than this was
+    made for, and where it searches a shard by several threads, each of which brings pagination_depth documents.
 
     Raises:
         SearchError: the cluster refused a search; EngineError: it can't be reached.
     """
-    step = max(1, len(legs) // QUERIES)
-    worst = {
-        name: _difference(searcher, queries[name], legs[name], how, picture) for name in list(legs)[::step][:QUERIES]
-    }
-    return Agreement(len(worst), sum(each <= TOLERANCE for each in worst.values()), max(worst.values(), default=0.0))
+    some = list(legs)[:: max(1, len(legs) // QUERIES)][:QUERIES]
+    worst = [_difference(searcher, queries[name], legs[name], how, picture) for name in some]
+    return Agreement(len(worst), sum(each <= TOLERANCE for each in worst), max(worst, default=0.0))
 
 
 def _difference(searcher: LegSearcher, query: Query, legs: Legs, how: Fusion, picture: PictureOf) -> float:

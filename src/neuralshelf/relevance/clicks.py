@@ -22,8 +22,8 @@ OpenSearch's search-relevance plugin. Without, what was done is counted by its s
 import csv
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +87,11 @@ class Clicked:
         return {name: value for name, value in vars(self).items() if name != "judgements"}
 
 
-def read_clicks(path: Path, *, minimum: int = MINIMUM) -> Clicked:
+def read_clicks(path: Path, *, minimum: int = MINIMUM, named: Callable[[str], str] = str) -> Clicked:
     """Judgements from a click log.
+
+    Args:
+        named: what the log calls a query -> id of the query.
 
     Raises:
         InputError: the file or a row of it can't be used; says which row.
@@ -101,9 +104,9 @@ def read_clicks(path: Path, *, minimum: int = MINIMUM) -> Clicked:
     for number, row in rows:
         try:
             used, other = _events(row, texts)
-        except (ValueError, TypeError) as fault:
+        except ValueError as fault:
             raise InputError(f"{path}, line {number}: {fault}", hint=_HINT) from None
-        events += used
+        events += [replace(each, query=named(each.query)) for each in used]
         if other:
             ignored[other] += 1
     if not events:
@@ -228,6 +231,8 @@ def _events(row: Any, texts: Mapping[str, str]) -> tuple[list[Event], str]:
     query = row.get("query", row.get("user_query") or texts.get(str(search), search))
     session = _text(row.get("session", search or row.get("session_id", "")), "session")
     if _HITS in row:
+        if not isinstance(row[_HITS], list):
+            raise ValueError(f"{_HITS} must be a list")
         hits = enumerate(row[_HITS], 1)
         return [Event(_text(query, "query"), _text(hit, "item"), IMPRESSION, place, session) for place, hit in hits], ""
     name = _text(row.get("event", row.get("action_name")), "event").lower()
@@ -260,7 +265,7 @@ def _position(value: Any) -> int | None:
         return None
     try:
         position = int(value)
-    except ValueError:
+    except (ValueError, TypeError):
         position = 0
     if position < 1:
         raise ValueError(f"position must be a whole number from 1, is {value!r}")

@@ -14,6 +14,17 @@ from neuralshelf.relevance.run import Run, distinct
 from neuralshelf.relevance.statistics import SEED, Difference, Interval, difference, interval
 
 ALL = "all"
+FINDINGS = {
+    "unjudged": "queries without a judgement, not measured",
+    "unasked": "judged queries that are not in the query set",
+    "unanswered": "queries without an answer, measured as 0",
+    "irrelevant": "queries to which nothing is judged relevant, measured as 0",
+    "repeated": "queries answered with a document twice, counted where it is first",
+    "tied": "queries with equal scores among their answers, which stay in the order they came",
+    "scoreless": "queries with scores that are no numbers, whose answers stay in the order they came",
+    "unknown": "judged documents that are in no index",
+}
+"""What each list of `Findings` holds, for people."""
 KINDS = ("text", "picture", "text+picture", "crop")
 
 

@@ -1,16 +1,20 @@
 """Hybrid queries without the engine: what OpenSearch makes of the legs' own answers, scores and order alike.
 
-Each leg is searched once; any normalisation, combination and weights are then a matter of arrays. The arithmetic is that of
-OpenSearch's normalization-processor and score-ranker-processor, in float32 and in their order, so that scores agree to 1e-6.
-The rules, as 3.6.0 has them (tests/engine/relevance/test_fusion.py asks it):
+Each leg is searched once; any normalisation, combination and weights are then a matter of arrays. The arithmetic is
+that of OpenSearch's normalization-processor and score-ranker-processor, in float32 and in their order, so that scores
+agree to 1e-6. The rules, as 3.6.0 has them (tests/engine/relevance/test_fusion.py asks it):
 
-    min_max    (score - least) / (greatest - least) of the leg; the least 0.001 instead of 0; all 1 where all are equal
+    min_max    (score - least) / (greatest - least) of the leg; 0.001 instead of 0; all 1 where all are equal
     l2         score / √Σ score²
-    z_score    (score - mean) / standard deviation (n - 1), 0.001 instead of 0 or less; at the mean, the leg's greatest score
+    z_score    (score - mean) / standard deviation (n - 1), 0.001 instead of 0 or less; a score that is the mean
+               becomes the leg's greatest score
     rrf        1 / (rank_constant + rank), ranks from 1
 
-A leg's statistics and ranks are taken over all shards. A document that a leg doesn't have counts as 0 in arithmetic_mean and
-rrf; geometric_mean and harmonic_mean leave that leg out, its weight too. A score of 0 is as none at all.
+A leg's statistics and ranks are taken over all shards. A document that a leg doesn't have counts as 0 in
+arithmetic_mean and rrf; geometric_mean and harmonic_mean leave that leg out, its weight too. A score of 0 is as none at all.
+
+Not covered: bounds of min_max; a shard searched by several threads, where each brings pagination_depth documents
+(docs/tuning.md); the order of equal scores that are collapsed, where two legs' own scores are equal as well.
 """
 
 from collections.abc import Sequence
@@ -47,7 +51,7 @@ Leg = Sequence[LegAnswer]
 
 @dataclass(frozen=True)
 class Fusion:
-    """How legs are joined (`SearchSpec`): weights one a leg; rank_constant is for rrf, for which normalization is not used."""
+    """How legs are joined (`SearchSpec`): a weight a leg; rank_constant is of rrf, which normalises nothing."""
 
     normalization: Normalization
     combination: Combination
@@ -140,7 +144,7 @@ def _ranked(leg: Leg) -> list[LegAnswer]:
 
 
 def _by_greatest(legs: Sequence[Leg]) -> list[LegAnswer]:
-    """Shard by shard; within one by the greatest score that any leg has given: so the engine lists what it collapses."""
+    """Shard by shard; within one by the greatest score of any leg: so the engine lists what it collapses."""
     greatest: dict[str, LegAnswer] = {}
     for answer in (answer for leg in legs for answer in leg):
         if answer.id not in greatest or answer.score > greatest[answer.id].score:
@@ -158,7 +162,7 @@ def _best_of_groups(answers: Sequence[LegAnswer], scores: Floats) -> list[int]:
 
 
 def _by_hash(legs: Sequence[Leg]) -> list[LegAnswer]:
-    """Shard by shard; within one as Java's HashMap lists its keys, for the engine sorts such a list by score, stably."""
+    """Shard by shard; within one as Java's HashMap lists its keys: the engine sorts such a list, stably."""
     shards: dict[int, dict[str, LegAnswer]] = {}
     for leg in legs:
         for answer in leg:

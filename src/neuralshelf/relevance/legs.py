@@ -1,8 +1,8 @@
-"""The legs of the configured search, each asked once for each query: what `fuse` joins, without the engine from then on.
+"""The legs of the configured search, each asked once for each query: `fuse` joins them, without the engine.
 
-The bodies are those that the stored template renders, taken apart, so that what is tuned is what is searched. A hybrid query
-takes pagination_depth documents a shard and leg, so each shard is asked by itself. What was answered is kept in a file: the
-next run asks for what is missing only, and for all when index, models or search have changed.
+The bodies are those that the stored template renders, taken apart, so that what is tuned is what is searched. A hybrid
+query takes pagination_depth documents a shard and leg, so each shard is asked by itself. What was answered is kept in a
+file: the next run asks for what is missing only, and for all when documents, index or models have changed.
 """
 
 import copy

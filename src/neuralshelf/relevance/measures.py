@@ -33,7 +33,7 @@ class Measurer:
         """
         library = _library()
         parsed = [_parsed(library, name) for name in measures]
-        self._names = {str(measure): name for name, measure in zip(measures, parsed, strict=True)}
+        self._names = dict(zip(measures, map(str, parsed), strict=True))
         self._judgements = judgements
         self._evaluator = library.evaluator(parsed, {query: dict(grades) for query, grades in judgements.items()})
 
@@ -50,8 +50,8 @@ class Measurer:
             if run.get(query)
         }
         for metric in self._evaluator.iter_calc(ranked) if ranked else ():
-            found[self._names[str(metric.measure)]][metric.query_id] = float(metric.value)
-        return found
+            found[str(metric.measure)][metric.query_id] = float(metric.value)
+        return {given: found[name] for given, name in self._names.items()}
 
 
 def per_query(run: Run, judgements: Judgements, measures: Sequence[str] = STANDARD) -> PerQuery:

@@ -66,7 +66,7 @@ def curve(runs: Sequence[Evaluation], judgements: Judgements, ranks: int = RANKS
         axes.set_xlabel("rank k")
         axes.set_ylabel("Success@k")
 
-    return _svg(draw, 520, 320, "Share of queries with a relevant answer among the first k, by k")
+    return _svg(draw, 520, _height(runs), "Share of queries with a relevant answer among the first k, by k")
 
 
 def by_kind(runs: Sequence[Evaluation], measure: str) -> str:
@@ -93,7 +93,7 @@ def by_kind(runs: Sequence[Evaluation], measure: str) -> str:
         axes.grid(visible=False, axis="y")
         axes.set_xlabel(measure)
 
-    return _svg(draw, 520, 60 + 65 * len(names), f"{measure} by kind of query")
+    return _svg(draw, 520, _height(runs), f"{measure} by kind of query")
 
 
 def changes(compared: Comparison, measure: str) -> str:
@@ -112,6 +112,10 @@ def changes(compared: Comparison, measure: str) -> str:
         axes.grid(visible=False, axis="x")
 
     return _svg(draw, 1060, 230, f"Change of {measure} of each query, sorted")
+
+
+def _height(runs: Sequence[Evaluation]) -> int:
+    return max(280, 60 + 62 * len(next(iter(runs[0].measures.values()))))
 
 
 def _two(runs: Sequence[object]) -> tuple[str, ...]:

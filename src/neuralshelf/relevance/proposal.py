@@ -1,4 +1,4 @@
-"""A change of `search:` in neuralshelf.yaml as text, with comments and layout as they are, to be read before it is taken."""
+"""A change of `search:` in neuralshelf.yaml as text, comments and layout as they are, to be read before it is taken."""
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,8 +26,8 @@ class _Edit:
 def changed(text: str, before: SearchSpec, after: SearchSpec) -> str:
     """The configuration with `after` in place of `before`; what they have in common stays as it is written.
 
-    Of the keyword fields, boosts may change and fields may go; other keys than those and weights, normalization, combination
-    and rank_constant are the same in both.
+    Of the keyword fields, boosts may change and fields may go; weights, normalization, combination and rank_constant
+    may be others; all else is the same in both.
 
     Raises:
         ConfigError: the file is written in a way that can't be changed so.

@@ -1,6 +1,7 @@
 """An evaluation as one page: a file that needs nothing else, can be sent by mail and asks for nothing from anywhere."""
 
 import base64
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from neuralshelf.relevance import plots
-from neuralshelf.relevance.evaluation import ALL, Comparison, Evaluation
+from neuralshelf.relevance.evaluation import ALL, FINDINGS, Comparison, Evaluation
 from neuralshelf.relevance.judgements import Judgements
 from neuralshelf.relevance.queries import Box, Query
 from neuralshelf.templates import render_text
@@ -64,7 +65,7 @@ def page(
     """
     main = next(iter(after.measures))
     runs = [compared.before, after] if compared else [after]
-    sections = _sections(compared, after, main)
+    sections = _sections(compared, after, main, queries)
     shown = {query for _, rows in sections for query, _ in rows}
     wanted = sorted({a.id for each in runs for query in shown for a in each.run.get(query, ())[:SHOWN]})
     known = {key: _card(key, product) for key, product in products(wanted).items()}
@@ -85,6 +86,7 @@ def page(
             if rows
         ],
         shown=SHOWN,
+        findings=FINDINGS,
     )
 
 
@@ -103,17 +105,29 @@ def thumbnail(picture: Picture, box: Box | None = None) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
-def _sections(compared: Comparison | None, after: Evaluation, main: str) -> list[tuple[str, list[tuple[str, float]]]]:
+def _sections(
+    compared: Comparison | None, after: Evaluation, main: str, queries: Mapping[str, Query]
+) -> list[tuple[str, list[tuple[str, float]]]]:
     """Heading -> queries with their change (or, of one system, their value)."""
     if compared is not None:
         changes = compared.changes(main)
-        losses = sorted((pair for pair in changes if pair[1] < 0), key=lambda pair: pair[1])
-        wins = [pair for pair in changes if pair[1] > 0]
-        return [("Biggest wins", wins[:EXAMPLES]), ("Biggest losses", losses[:EXAMPLES])]
+        wins, losses = [pair for pair in changes if pair[1] > 0], [pair for pair in changes if pair[1] < 0]
+        return [("Biggest wins", _first(wins, queries)), ("Biggest losses", _first(losses[::-1], queries))]
     values = sorted(after.per_query[main].items(), key=lambda pair: pair[1])
-    worst = values[:EXAMPLES]
-    best = values[len(worst) :][-EXAMPLES:][::-1]
+    worst = _first(values, queries)
+    best = _first([pair for pair in values[::-1] if pair not in worst], queries)
     return [("Worst answers", worst), ("Best answers", best)]
+
+
+def _first(rows: Sequence[tuple[str, float]], queries: Mapping[str, Query]) -> list[tuple[str, float]]:
+    """The first EXAMPLES, of each kind of query in turn; in the order of `rows`."""
+    turns: Counter[str] = Counter()
+    places = []
+    for place, (query, _) in enumerate(rows):
+        kind = queries[query].kind
+        places.append((turns[kind], place))
+        turns[kind] += 1
+    return [rows[place] for place in sorted(place for _, place in sorted(places)[:EXAMPLES])]
 
 
 def _example(

@@ -29,7 +29,10 @@ Run = Mapping[str, Sequence[Answer]]
 
 def distinct(answers: Sequence[Answer]) -> list[Answer]:
     """Each id once, where it is first."""
-    return list({answer.id: answer for answer in reversed(answers)}.values())[::-1]
+    found: dict[str, Answer] = {}
+    for answer in answers:
+        found.setdefault(answer.id, answer)
+    return list(found.values())
 
 
 def folded(run: Run, product: Callable[[str], str]) -> dict[str, list[Answer]]:

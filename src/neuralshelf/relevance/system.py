@@ -126,7 +126,12 @@ class System:
         return self.template in (self.search.template, self.search.keyword_template)
 
     def check(self, query: Query) -> None:
-        """A mustache template passes over what it does not know, and answers another query."""
+        """A mustache template passes over what it does not know, and answers another query.
+
+        Raises:
+            InputError: our templates don't know one of its filters.
+            ConfigError: nor one of `params`.
+        """
         if not self._ours:
             return
         numbers = [name for name in self.search.filters if self.index.fields[name] != "keyword"]
@@ -139,7 +144,7 @@ class System:
                 )
         for name in self.params:
             if name not in names | TEMPLATE_PARAMETERS:
-                raise InputError(
+                raise ConfigError(
                     f"template {self.template} has no parameter {name}",
                     hint=f"parameters: {', '.join(sorted(names | TEMPLATE_PARAMETERS))}",
                 )
@@ -147,11 +152,9 @@ class System:
     def _answers(self, queries: list[Query], picture: PictureOf) -> dict[str, list[Answer]]:
         lines: list[Any] = []
         for query in queries:
-            params: dict[str, Any] = {
-                "size": self.depth,
-                **({"collapse": True} if self.index.product and self._ours else {}),
-            }
-            params |= {**self.params, **query.filters}
+            params: dict[str, Any] = {"size": self.depth, **self.params, **query.filters}
+            if self.index.product and self._ours:
+                params["collapse"] = True
             if query.text:
                 params["text"] = query.text
             if query.image is not None:
@@ -192,6 +195,10 @@ def _told() -> Iterator[None]:
     except NotFoundError as fault:
         raise SearchError(reason(fault), hint="neuralshelf apply, then ingest") from None
     except TransportError as fault:
+        if "no requests added" in reason(fault):  # of an _msearch none of whose templates could be rendered
+            raise SearchError(
+                "the stored search template is not there, or can't be rendered", hint="neuralshelf apply"
+            ) from None
         raise SearchError(
             f"refused by the cluster ({fault.status_code}): {reason(fault)}", hint="neuralshelf status"
         ) from None

@@ -1,10 +1,10 @@
 """Better weights, with proof: a search through settings, judged on queries that the search has not seen.
 
-Nested cross-validation. The outer folds give the estimate: the whole procedure chooses on four fifths of the queries and is
-measured on the rest, in turn. The inner folds decide how much may be changed: the configuration as it is, its weights, the
-technique too, boosts too. Of these the one that changes the least is taken, if it is within a standard error of the best:
-each freedom more fits the training queries better, and new ones not always. Queries with the same words, or with the same
-answers, are in one fold, and count as one in tests: else a fold would be trained on its own test.
+Nested cross-validation. The outer folds give the estimate: the whole procedure chooses on four fifths of the queries
+and is measured on the rest, in turn. The inner folds decide how much may be changed: nothing, the weights, the
+technique too, boosts too. The least of these within a standard error of the best is taken: each freedom more fits the
+training queries better, and new ones not always. Queries with the same words, or with the same answers, are in one
+fold, and count as one in tests: else a fold would be trained on its own test.
 """
 
 import itertools
@@ -52,7 +52,7 @@ class Tuned:
         freedom: what it may change (`FREEDOMS`).
         chosen: what each outer fold chose on its training queries.
         held_out: freedom -> what it gave on queries it was not chosen on (of the inner folds, all queries).
-        against: "configured" and each leg -> the held-out values of the outer folds minus its own, by groups of queries.
+        against: "configured" and each leg -> held-out values of the outer folds minus its own, by groups.
         means: the same names, and "tuned" -> mean over all queries, that of "tuned" held out.
         queries, groups: how many.
     """

@@ -11,7 +11,7 @@ agree to 1e-6. The rules, as 3.6.0 has them (tests/engine/relevance/test_fusion.
     rrf        1 / (rank_constant + rank), ranks from 1
 
 A leg's statistics and ranks are taken over all shards. A document that a leg doesn't have counts as 0 in
-arithmetic_mean and rrf; geometric_mean and harmonic_mean leave that leg out, its weight too. A score of 0 is as none at all.
+arithmetic_mean and rrf; geometric_mean and harmonic_mean leave that leg out, its weight too. A score of 0 is as none.
 
 Not covered: bounds of min_max; a shard searched by several threads, where each brings pagination_depth documents
 (docs/tuning.md); the order of equal scores that are collapsed, where two legs' own scores are equal as well.

@@ -384,6 +384,25 @@ def evaluate(
 
 
 @task
+def tune(
+    c: Context,
+    queries: str = "",
+    qrels: str = "",
+    clicks: str = "",
+    measure: str = "",
+    seed: str = "",
+    out: str = "",
+    write: bool = False,
+    json: bool = False,
+    config: str = "",
+    environment: str = "local",
+) -> None:
+    """Better weights, technique and boosts by judged queries, as a diff to review (--write: take it)."""
+    words = options(queries=queries, qrels=qrels, clicks=clicks, measure=measure, seed=seed, out=out, config=config)
+    run("tune", *words, *flags(write=write, json=json), environment=environment)
+
+
+@task
 def preflight(c: Context, json: bool = False, environment: str = "aws") -> None:
     """Whether AWS is ready for deploy: login, quotas, model access; changes nothing."""
     run("preflight", *flags(json=json), environment=environment)
@@ -472,7 +491,21 @@ def check(c: Context) -> None:
 namespace = Collection(
     *(demo, example, examples, up, down, status),
     *(plan, apply, drift, destroy, unlock, migrate, verify, doctor, rotate, roles),
-    *(ingest, embed, backfill, package, packages, deadletters, coverage, repair, search, detect, evaluate, cluster),
+    *(
+        ingest,
+        embed,
+        backfill,
+        package,
+        packages,
+        deadletters,
+        coverage,
+        repair,
+        search,
+        detect,
+        evaluate,
+        tune,
+        cluster,
+    ),
     *(preflight, deploy, undeploy, batch, stacks, cost),
     *(test, bench, check),
 )

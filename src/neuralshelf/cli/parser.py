@@ -24,6 +24,7 @@ from neuralshelf.cli import (
     provision,
     searching,
     stacks,
+    tune,
 )
 
 Run = Callable[[argparse.Namespace], int]
@@ -155,3 +156,4 @@ def _searching(verb: Verb) -> None:
     made.add_argument("--json", action="store_true")
     detect.add(verb)
     evaluate.add(verb)
+    tune.add(verb)

@@ -351,6 +351,25 @@ def evaluate(c: Context, data: str = "", json: bool = False, environment: str = 
 
 
 @task
+def tune(
+    c: Context,
+    queries: str = "",
+    qrels: str = "",
+    clicks: str = "",
+    measure: str = "",
+    seed: str = "",
+    out: str = "",
+    write: bool = False,
+    json: bool = False,
+    config: str = "",
+    environment: str = "local",
+) -> None:
+    """Better weights, technique and boosts by judged queries, as a diff to review (--write: take it)."""
+    words = options(queries=queries, qrels=qrels, clicks=clicks, measure=measure, seed=seed, out=out, config=config)
+    run("tune", *words, *flags(write=write, json=json), environment=environment)
+
+
+@task
 def preflight(c: Context, json: bool = False, environment: str = "aws") -> None:
     """Whether AWS is ready for deploy: login, quotas, model access; changes nothing."""
     run("preflight", *flags(json=json), environment=environment)

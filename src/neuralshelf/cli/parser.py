@@ -15,6 +15,7 @@ from neuralshelf.cli import (
     coverage,
     deploy,
     detect,
+    evaluate,
     example,
     letters,
     local,
@@ -23,6 +24,7 @@ from neuralshelf.cli import (
     provision,
     searching,
     stacks,
+    tune,
 )
 
 Run = Callable[[argparse.Namespace], int]
@@ -147,9 +149,5 @@ def _searching(verb: Verb) -> None:
     made.add_argument("--size", type=int, default=10)
     made.add_argument("--json", action="store_true")
     detect.add(verb)
-    made = verb("evaluate", searching.evaluate, "how good the answers of _search are, on judged sets of pictures")
-    made.add_argument(
-        "--catalogue", type=Path, metavar="FILE", help="rendered products (default: the sample catalogue)"
-    )
-    made.add_argument("--data", type=Path, metavar="DIR", help="folder with clothing-cc0/ and products-mit/")
-    made.add_argument("--json", action="store_true")
+    evaluate.add(verb)
+    tune.add(verb)

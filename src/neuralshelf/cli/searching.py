@@ -47,13 +47,3 @@ def search(words: argparse.Namespace) -> int:
     else:
         print(hits_table(hits))
     return 0
-
-
-def evaluate(words: argparse.Namespace) -> int:
-    from neuralshelf.local.catalogue import evaluate_deployment
-    from neuralshelf.tables import measures_table
-
-    catalogue = words.catalogue or words.config.resolve().parent / "samples" / "catalogue.jsonl"
-    found = evaluate_deployment(*context(words), catalogue=catalogue, data=words.data)
-    print(json.dumps({"format_version": 1, "sets": found}) if words.json else measures_table(found))
-    return 0

@@ -15,7 +15,8 @@ from neuralshelf.bulk import index_all
 from neuralshelf.errors import InputError, SearchError
 from neuralshelf.relevance import judged
 from neuralshelf.relevance.judged import Item, JudgedSet
-from neuralshelf.relevance.measures import accuracy, success_at
+from neuralshelf.relevance.measures import accuracy, mean, per_query
+from neuralshelf.relevance.run import Answer, Run
 
 BULK = 32
 MAX_K = 10_000
@@ -49,20 +50,17 @@ class Evaluator:
         """Title → picture: recall@1, @5, @10 with one right picture each."""
         found = judged.products(folder)
         with self._indexed(found.items) as index:
-            rankings = self._rankings(index, found, 10)
-        relevant = {name: query.relevant for name, query in found.queries.items()}
-        return {"pictures": len(found.items)} | {f"recall@{k}": success_at(k, rankings, relevant) for k in (1, 5, 10)}
+            run = self._run(index, found, 10)
+        return {"pictures": len(found.items)} | _success("recall", run, found, (1, 5, 10))
 
     def sample(self, catalogue: Path) -> dict[str, float]:
         """Kind and colour in the first five, and every picture finding itself with cosine 1."""
         kinds, colours = judged.sample_kinds(catalogue), judged.sample_kinds_and_colours(catalogue)
         with self._indexed(kinds.items) as index:
-            rankings = self._rankings(index, kinds, 5)
+            run = self._run(index, kinds, 5)
             cosines = [self._self_match(index, item) for item in tqdm(kinds.items, desc="self match", disable=_quiet())]
-        found = {"pictures": float(len(kinds.items)), "queries": float(len(rankings))}
-        for name, judgement in (("kind", kinds), ("kind and colour", colours)):
-            relevant = {key: query.relevant for key, query in judgement.queries.items()}
-            found |= {f"{name} @{k}": success_at(k, rankings, relevant) for k in (1, 5)}
+        found = {"pictures": float(len(kinds.items)), "queries": float(len(run))}
+        found |= _success("kind ", run, kinds, (1, 5)) | _success("kind and colour ", run, colours, (1, 5))
         found["finds itself first"] = sum(c is not None for c in cosines) / len(cosines)
         found["worst self cosine"] = min(c if c is not None else -1.0 for c in cosines)
         return found
@@ -87,9 +85,11 @@ class Evaluator:
         finally:
             self._client.indices.delete(index=name, ignore_unavailable=True)
 
-    def _rankings(self, index: str, found: JudgedSet, size: int) -> dict[str, list[str]]:
+    def _run(self, index: str, found: JudgedSet, size: int) -> dict[str, list[Answer]]:
         queries = tqdm(found.queries.items(), desc="queries", disable=_quiet())
-        return {name: list(self._scores(index, query.text, size)) for name, query in queries}
+        return {
+            name: [Answer(*each) for each in self._scores(index, query.text, size).items()] for name, query in queries
+        }
 
     def _scores(self, index: str, text: str, size: int) -> dict[str, float]:
         """Document id -> score, best first."""
@@ -116,6 +116,12 @@ def _copy_of(client: OpenSearch, index: str) -> dict[str, Any]:
     settings = live["settings"]["index"]
     kept = {key: settings[key] for key in ("knn", "default_pipeline", "search", "number_of_shards") if key in settings}
     return {"settings": {"index": kept | {"number_of_replicas": 0}}, "mappings": live["mappings"]}
+
+
+def _success(name: str, run: Run, found: JudgedSet, ranks: Sequence[int]) -> dict[str, float]:
+    """Share of queries with a right picture among the first k; the recall where each query has one."""
+    values = per_query(run, found.judgements, [f"Success@{k}" for k in ranks])
+    return {f"{name}@{k}": mean(values[f"Success@{k}"]) for k in ranks}
 
 
 def _classes(found: JudgedSet) -> dict[str, str]:

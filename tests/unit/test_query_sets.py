@@ -17,6 +17,8 @@ from samples.queries import files, grade
 CATALOGUE = {
     row["id"]: row for row in map(json.loads, (SAMPLES / "catalogue.jsonl").read_text(encoding="utf-8").splitlines())
 }
+SHOPS = Path(__file__).parents[1] / "relevance_sets"
+SHOPS_ITEMS = Path(__file__).parents[3] / "shared" / "data" / "products-mit" / "items.jsonl"
 QUERIES = read_queries(SAMPLES / "queries.jsonl")
 QRELS = read_qrels(SAMPLES / "qrels.txt")
 
@@ -33,8 +35,11 @@ def test_there_are_enough_queries_of_every_sort() -> None:
     assert min(Counter(name.rpartition("-")[0] for name in QUERIES).values()) >= 10
 
 
-def test_no_text_is_asked_twice() -> None:
-    texts = Counter(query.text.lower() for query in QUERIES.values() if query.kind == "text")
+@pytest.mark.parametrize(
+    "file", [SAMPLES / "queries.jsonl", SHOPS / "products-mit.queries.jsonl"], ids=lambda f: f.name
+)
+def test_no_text_is_asked_twice(file: Path) -> None:
+    texts = Counter(query.text.lower() for query in read_queries(file).values() if query.kind == "text")
     assert set(texts.values()) == {1}
 
 
@@ -71,3 +76,31 @@ def test_without_a_kind_only_what_has_everything_answers() -> None:
     asked = {"brand": "Pewterfold", "colour": "red"}
     assert grade(CATALOGUE["teapot-02"], asked) == 3
     assert grade(CATALOGUE["teapot-00"], asked) == 0
+
+
+def test_the_shops_set_is_judged_throughout() -> None:
+    queries, qrels = read_queries(SHOPS / "products-mit.queries.jsonl"), read_qrels(SHOPS / "products-mit.qrels")
+    kinds = Counter(query.kind for query in queries.values())
+    assert kinds["text"] >= 120
+    assert min(kinds["picture"], kinds["text+picture"]) >= 10
+    assert list(qrels) == list(queries)
+    assert {grade for grades in qrels.values() for grade in grades.values()} == {1, 2, 3}
+    assert all(max(grades.values()) >= 2 for grades in qrels.values())
+
+
+def test_the_shops_set_knows_no_other_products_and_pictures() -> None:
+    if not SHOPS_ITEMS.is_file():
+        pytest.skip(f"needs the demo shops' products: {SHOPS_ITEMS} does not exist")
+    known = {json.loads(line)["id"] for line in SHOPS_ITEMS.read_text(encoding="utf-8").splitlines()}
+    judged = {id for grades in read_qrels(SHOPS / "products-mit.qrels").values() for id in grades}
+    assert judged <= known
+    for query in read_queries(SHOPS / "products-mit.queries.jsonl").values():
+        assert query.image is None or query.image.is_file(), query.id
+
+
+def test_no_query_of_the_shops_set_is_a_title() -> None:
+    """Whoever copies titles measures how well words match themselves."""
+    if not SHOPS_ITEMS.is_file():
+        pytest.skip(f"needs the demo shops' products: {SHOPS_ITEMS} does not exist")
+    titles = {json.loads(line)["title"].lower() for line in SHOPS_ITEMS.read_text(encoding="utf-8").splitlines()}
+    assert not titles & {query.text.lower() for query in read_queries(SHOPS / "products-mit.queries.jsonl").values()}

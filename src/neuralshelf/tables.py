@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from neuralshelf.ingestion.account import Report
     from neuralshelf.ingestion.coverage.coverage import Coverage
     from neuralshelf.ingestion.coverage.repair import Repaired
+    from neuralshelf.ingestion.cropping import Cropped
     from neuralshelf.ingestion.letters.letter import Letter
     from neuralshelf.model_packages.grounding_dino.contract import Detection
     from neuralshelf.personalisation.numbering import Clustered
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
     from neuralshelf.provision.verify import Verification
     from neuralshelf.relevance.clicks import Clicked
     from neuralshelf.relevance.evaluation import Comparison, Evaluation
+    from neuralshelf.relevance.scoring import Setting
     from neuralshelf.relevance.statistics import Difference
+    from neuralshelf.relevance.tuning import Tuning
 
 SIGNS = {
     Action.CREATE: "+",
@@ -38,14 +42,19 @@ SIGNS = {
 
 
 def hits_table(hits: Sequence[Hit]) -> str:
-    """Rank, score, id, title and price of each hit; says so when there is none."""
+    """Rank, score, id, title and price of each hit, views where some have several; says so when there is none."""
     if not hits:
         return "  no hits"
+    several = any(hit.views > 1 for hit in hits)
     rows = [
-        (rank, f"{hit.score:.3f}", hit.id, str(hit.fields.get("title", ""))[:60], hit.fields.get("price", ""))
+        (
+            *(rank, f"{hit.score:.3f}", hit.id, str(hit.fields.get("title", ""))[:60], hit.fields.get("price", "")),
+            *([hit.views] if several else ()),
+        )
         for rank, hit in enumerate(hits, start=1)
     ]
-    return tabulate(rows, headers=("#", "score", "id", "title", "price"), floatfmt=".2f", disable_numparse=[1, 2, 3])
+    headers = ("#", "score", "id", "title", "price", *(["views"] if several else ()))
+    return tabulate(rows, headers=headers, floatfmt=".2f", disable_numparse=[1, 2, 3])
 
 
 def objects_table(objects: "Sequence[Detection]") -> str:
@@ -55,6 +64,14 @@ def objects_table(objects: "Sequence[Detection]") -> str:
         for number, one in enumerate(objects, start=1)
     ]
     return tabulate(rows, headers=("#", "score", "phrase", "box (cx,cy,w,h)"), disable_numparse=True)
+
+
+def cropped_text(done: "Cropped", out: Path) -> str:
+    """How many crops, what had none, what could not be read."""
+    lines = [f"{done.products} products with {done.crops} crops in {out}; in {done.without} nothing was found"]
+    lines += [f"  {code}: {number}" for code, number in done.refused.items()]
+    lines += [f"note: column {name} left out: the index has no such field ({n})" for name, n in done.ignored.items()]
+    return "\n".join(lines)
 
 
 def examples_table(found: Mapping[str, str]) -> str:
@@ -206,6 +223,41 @@ def clusters_text(found: "Clustered", *, dry_run: bool = False) -> str:
         + (f", {found.gone} gone" if found.gone else "")
     )
     return "\n".join(lines)
+
+
+def tuned_text(report: "Tuning") -> str:
+    """What the winner changes, what it is worth on queries it was not chosen on, and against what."""
+    tuned, measure = report.tuned, report.measure
+    rows: list[tuple[str, ...]] = [("tuned", f"{tuned.means['tuned']:.3f}", "", "")]
+    for name, found in tuned.against.items():
+        change = f"{found.change.mean:+.3f} [{found.change.low:+.3f}, {found.change.high:+.3f}]"
+        label = name if name == "configured" else f"{name} alone"
+        rows.append((label, f"{tuned.means[name]:.3f}", change, f"{found.p:.4f}{'*' * found.significant}"))
+    lines = [tabulate(rows, headers=("search", measure, "tuned is better by", "p"), disable_numparse=True), ""]
+    lines.append(
+        f"{tuned.queries} queries in {tuned.groups} groups, each asked by what was chosen without its group; "
+        "* p < 0.05, paired randomisation test"
+    )
+    left = ", ".join(f"{count} {why}" for why, count in report.left_out.items() if count)
+    lines += [f"left out: {left}"] if left else []
+    agreed = report.agreement
+    lines.append(f"offline = engine: {agreed.same} of {agreed.queries} queries, scores to 1e-6")
+    freedoms = [(what, f"{value:.3f}", "←" * (what == tuned.freedom)) for what, value in tuned.held_out.items()]
+    lines += ["", tabulate(freedoms, headers=("may change", f"held-out {measure}", ""), disable_numparse=True), ""]
+    lines.append(f"winner: {_setting(report.legs, tuned.winner)}")
+    lines += [f"  fold {n}: {_setting(report.legs, each)}" for n, each in enumerate(tuned.chosen, 1)]
+    lines.append(f"{report.seconds['search']:.0f} s searching, {report.seconds['fuse']:.0f} s fusing")
+    if tuned.accepted:
+        lines += ["", report.diff.rstrip() or "the configuration is as good as any other: nothing to change"]
+        lines += ["next: neuralshelf plan, then apply"] if report.diff else []
+    return "\n".join(lines)
+
+
+def _setting(legs: Sequence[str], setting: "Setting") -> str:
+    how = setting.fusion
+    technique = f"rrf {how.rank_constant}" if how.combination == "rrf" else f"{how.normalization}, {how.combination}"
+    weights = ", ".join(f"{leg} {weight:g}" for leg, weight in zip(legs, how.weights, strict=True))
+    return f"{technique}; {weights}; {', '.join(setting.keyword)}"
 
 
 def letters_table(letters: "Sequence[Letter]", codes: Mapping[str, int], *, width: int) -> str:

@@ -25,6 +25,7 @@ from neuralshelf.cli import (
     provision,
     searching,
     stacks,
+    tune,
 )
 
 Run = Callable[[argparse.Namespace], int]
@@ -147,7 +148,14 @@ def _searching(verb: Verb) -> None:
     made = verb("search", searching.search, "search by text, by picture, or by both")
     made.add_argument("text", nargs="?")
     made.add_argument("--image", type=Path, metavar="FILE")
+    which = made.add_mutually_exclusive_group()
+    which.add_argument(
+        "--pick", type=int, metavar="N", help="search with this thing in the picture, numbered by detect"
+    )
+    which.add_argument("--box", metavar="CX,CY,W,H", help="search with this part of the picture")
+    made.add_argument("--prompt", metavar="WORDS", help='search with the thing of that name: "shoes . mugs"')
     made.add_argument("--size", type=int, default=10)
     made.add_argument("--json", action="store_true")
     detect.add(verb)
     evaluate.add(verb)
+    tune.add(verb)

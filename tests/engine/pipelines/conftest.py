@@ -110,11 +110,14 @@ class Shop:
         answer = self.client.search(index=self.index, body=dict(body))
         return list(answer["hits"]["hits"])
 
+    def answer(self, template: str | None = None, **params: Any) -> dict[str, Any]:
+        """What the stored search template answers."""
+        body = {"id": template or self.template, "params": params}
+        return dict(self.client.transport.perform_request("POST", f"/{self.index}/_search/template", body=body))
+
     def ask(self, template: str | None = None, **params: Any) -> list[dict[str, Any]]:
         """Hits of the stored search template."""
-        body = {"id": template or self.template, "params": params}
-        answer = self.client.transport.perform_request("POST", f"/{self.index}/_search/template", body=body)
-        return list(answer["hits"]["hits"])
+        return list(self.answer(template, **params)["hits"]["hits"])
 
     def rendered(self, **params: Any) -> dict[str, Any]:
         """The body that the template makes of `params`."""
@@ -135,14 +138,14 @@ class Shop:
 
 
 OpenShop = Callable[..., Shop]
-"""`open_shop(values, centroids=None, **of serve_models)`."""
+"""`open_shop(values, shards=1, centroids=None, **of serve_models)`."""
 
 
 @pytest.fixture(scope="session")
 def open_shop(client: OpenSearch, serve_models: Callable[..., Any]) -> OpenShop:
-    """Provision a configuration (neuralshelf.yaml as a mapping) with a model server of its own."""
+    """Provision a configuration (neuralshelf.yaml as a mapping) with a model server of its own, in `shards` shards."""
 
-    def opened(values: Mapping[str, Any], centroids: Centroids | None = None, **served: Any) -> Shop:
+    def opened(values: Mapping[str, Any], shards: int = 1, centroids: Centroids | None = None, **served: Any) -> Shop:
         server = serve_models(**served)
         config = Config.parse(values, "shop.yaml")
         runtime = Runtime(server.region).at(server.url, server.access_key, SecretStr(server.secret_key))
@@ -156,7 +159,7 @@ def open_shop(client: OpenSearch, serve_models: Callable[..., Any]) -> OpenShop:
             config.index,
             config.search,
             config.connectors,
-            store=VectorStore(),
+            store=VectorStore(shards=shards),
             prefix=prefix,
             ranking=Ranking.of(config.ranking, prefix),
             numbering=centroids.numbering(config.clusters) if centroids and config.clusters else None,

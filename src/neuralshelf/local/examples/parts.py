@@ -60,9 +60,8 @@ class Asking:
         """
         config = self.deployment.config
         encoded = picture(image, picture_limits(config.connectors, config.index)) if image else None
-        once = {"collapse": True} if config.index.product else {}
         name, template = config.index.name, config.search.template
-        return search(self.client, name, template, text=text, picture=encoded, size=size, **once)
+        return search(self.client, name, template, text=text, picture=encoded, size=size).hits
 
     def product(self, hit: Hit) -> str:
         """The id of a hit's product."""

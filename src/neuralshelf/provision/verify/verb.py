@@ -14,6 +14,7 @@ from neuralshelf.provision.verify.check import Check, Verification
 from neuralshelf.provision.verify.models import check_answers, check_deployed, node_names
 from neuralshelf.provision.verify.subject import Subject
 from neuralshelf.provision.verify.vectors import check_documents_in, check_kept, check_queries
+from neuralshelf.provision.verify.views import check_views
 from neuralshelf.provision.verify.wiring import check_wiring
 
 SAMPLE = 20
@@ -55,6 +56,8 @@ def verify(
 def _checks(subject: Subject, sample: int) -> Iterator[Check]:
     of = subject.index_address
     yield from _answered("wiring", of, lambda: check_wiring(subject))
+    if of in subject.live:
+        yield from _answered("views", of, lambda: check_views(subject))
 
     workers: dict[str, tuple[str, ...]] = {}
     names = node_names(subject.client)

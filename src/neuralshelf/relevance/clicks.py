@@ -19,14 +19,13 @@ OpenSearch's search-relevance plugin. Without, what was done is counted by its s
 3, as measures want them.
 """
 
-import csv
-import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from neuralshelf import eventlog
 from neuralshelf.errors import InputError
 
 STRENGTHS = {"view": 0, "click": 1, "cart": 2, "purchase": 3}
@@ -98,7 +97,7 @@ def read_clicks(path: Path, *, minimum: int = MINIMUM, named: Callable[[str], st
     """
     events: list[Event] = []
     ignored: Counter[str] = Counter()
-    rows = list(_rows(path))
+    rows = list(eventlog.rows(path, "click log", _HINT))
     asked = [row for _, row in rows if isinstance(row, Mapping) and row.get("user_query")]
     texts = {row["query_id"]: row["user_query"] for row in asked if isinstance(row.get("query_id"), str)}
     for number, row in rows:
@@ -195,25 +194,6 @@ def _once(events: Iterable[Event]) -> list[Event]:
         place = each.position if each.event == IMPRESSION else None
         used.setdefault((own, each.query, each.item, each.event, place), each)
     return list(used.values())
-
-
-def _rows(path: Path) -> Iterator[tuple[int, Any]]:
-    """Number and content of each row."""
-    try:
-        if path.suffix.lower() == ".csv":
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                for row in (reader := csv.DictReader(file, strict=True)):
-                    yield reader.line_num, {key: value for key, value in row.items() if value not in (None, "")}
-            return
-        with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    row = json.loads(line)
-                    yield number, row.get("_source", row) if isinstance(row, dict) else row  # as a search exports it
-    except OSError as fault:
-        raise InputError(f"click log {path}: {fault.strerror}", hint="give a file of JSON lines or CSV") from None
-    except (ValueError, csv.Error) as fault:
-        raise InputError(f"click log {path}: {fault}", hint=_HINT) from None
 
 
 def _events(row: Any, texts: Mapping[str, str]) -> tuple[list[Event], str]:

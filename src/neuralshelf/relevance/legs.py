@@ -265,7 +265,7 @@ def _nodes(tree: Any) -> Iterable[dict[str, Any]]:
 
 def _boosts(fields: Any) -> list[tuple[str, str]] | None:
     """Of each field its name, a sub-field's that of its field (`brand.text`), and its boost."""
-    if not isinstance(fields, Sequence):
+    if not isinstance(fields, (list, tuple)):
         return None
     return [(name.split(".")[0], boost) for name, _, boost in (str(item).partition("^") for item in fields)]
 

@@ -228,6 +228,7 @@ def tuned_text(report: "Tuning") -> str:
     lines.append(f"offline = engine: {agreed.same} of {agreed.queries} queries, scores to 1e-6")
     freedoms = [(what, f"{value:.3f}", "←" * (what == tuned.freedom)) for what, value in tuned.held_out.items()]
     lines += ["", tabulate(freedoms, headers=("may change", f"held-out {measure}", ""), disable_numparse=True), ""]
+    lines.append(f"best of {tuned.tried} settings against keyword alone: p {tuned.p_of_best:.4f} (maxT)")
     lines.append(f"winner: {_setting(report.legs, tuned.winner)}")
     lines += [f"  fold {n}: {_setting(report.legs, each)}" for n, each in enumerate(tuned.chosen, 1)]
     lines.append(f"{report.seconds['search']:.0f} s searching, {report.seconds['fuse']:.0f} s fusing")

@@ -56,8 +56,10 @@ def tune(words: argparse.Namespace) -> int:
     else:
         print(tuned_text(report))
     if not report.tuned.accepted:
-        found = report.tuned.against[KEYWORD_LEG]
-        why = f"not better than keyword search alone ({report.measure} {found.change.mean:+.3f}, p {found.p:.3f})"
+        tuned = report.tuned
+        found = tuned.against[KEYWORD_LEG]
+        why = f"not better than keyword search alone ({report.measure} {found.change.mean:+.3f}, p {found.p:.3f}; "
+        why += f"as the best of {tuned.tried} settings p {tuned.p_of_best:.3f})"
         print(f"neuralshelf: refused: {why}; nothing was written", file=sys.stderr)
         return REFUSED
     return 0

@@ -14,10 +14,10 @@ from neuralshelf.local.catalogue import picture
 from neuralshelf.local.detect import Detected, read_picture
 from neuralshelf.local.stack import Stack
 from neuralshelf.relevance.clicks import Clicked, read_clicks
-from neuralshelf.relevance.evaluate import Evaluator
 from neuralshelf.relevance.evaluation import Comparison, Evaluation, compare, evaluate
 from neuralshelf.relevance.judgements import Judgements, read_qrels
 from neuralshelf.relevance.measures import STANDARD, Measurer
+from neuralshelf.relevance.pictures import PictureEvaluator
 from neuralshelf.relevance.queries import Query, read_queries
 from neuralshelf.relevance.report import Picture, Product, page
 from neuralshelf.relevance.run import Run, folded, product_of, read_run, write_run
@@ -186,7 +186,7 @@ def evaluate_sets(
         raise ConfigError("the index has no picture vector", hint="add one under index.vectors in the configuration")
     client = stack.client(deployment)
     cosine = index.vectors[vector].cosine
-    evaluator = Evaluator(client, index.name, vector=vector, picture_field=field, cosine=cosine)
+    evaluator = PictureEvaluator(client, index.name, vector=vector, picture_field=field, cosine=cosine)
     found: dict[str, dict[str, float]] = {}
     if catalogue.is_file():
         found["sample"] = evaluator.sample(catalogue)

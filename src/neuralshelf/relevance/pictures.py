@@ -1,4 +1,4 @@
-"""How good the answers are, asked of the engine itself: pictures go in by `_bulk`, answers come out of `_search`."""
+"""How good picture vectors are, on judged sets: pictures go in by `_bulk`, answers come out of `_search`."""
 
 import base64
 import sys
@@ -17,12 +17,13 @@ from neuralshelf.relevance import judged
 from neuralshelf.relevance.judged import Item, JudgedSet
 from neuralshelf.relevance.measures import accuracy, mean, per_query
 from neuralshelf.relevance.run import Answer, Run
+from neuralshelf.templates import render
 
 BULK = 32
 MAX_K = 10_000
 
 
-class Evaluator:
+class PictureEvaluator:
     """Evaluates the picture vectors of one deployment on judged sets, each in an index of its own, deleted again."""
 
     def __init__(
@@ -102,7 +103,7 @@ class Evaluator:
 
     def _hits(self, index: str, query: Mapping[str, str], size: int) -> list[dict[str, Any]]:
         k = min(max(size, 100), MAX_K)
-        body = {"size": size, "_source": False, "query": {"neural": {self._vector: {**query, "k": k}}}}
+        body = render("relevance/neural.json.j2", size=size, vector=self._vector, query=query, k=k)
         answer = self._client.search(index=index, body=body)
         hits: list[dict[str, Any]] = answer["hits"]["hits"]
         if not hits:

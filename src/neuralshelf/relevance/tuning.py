@@ -57,6 +57,8 @@ class Tuning:
             "means": dict(tuned.means),
             "held_out": dict(tuned.held_out),
             "against": {name: each.as_dict() for name, each in tuned.against.items()},
+            "p_of_best": tuned.p_of_best,
+            "tried": tuned.tried,
             "agreement": self.agreement.as_dict(),
             "diff": self.diff,
             "seconds": dict(self.seconds),

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from opensearchpy import OpenSearch
 
+from neuralshelf.cli import main
 from neuralshelf.engine import Engine
 from neuralshelf.model_packages.lite import LiteEncoder
 from neuralshelf.model_packages.minilm import MiniLmEncoder
@@ -122,12 +123,17 @@ def test_a_kill_while_legs_are_searched_costs_no_answers(shop: Project) -> None:
     shop.wire.before = slay_at_the_fourth
     process.communicate(timeout=300)
     shop.wire.clear()
-    first = shop.run("tune", *asked("needs"), "--json").json
+    out = shop.run("tune", *asked("needs")).out
     assert searches(shop) == len(PHRASES) * 2 / AT_ONCE - 3
-    shop.wire.clear()
-    again = shop.run("tune", *asked("needs"), "--json").json
-    assert searches(shop) == 0
-    assert {**first, "seconds": 0} == {**again, "seconds": 0}
+    for part in (
+        "keyword alone",
+        "image_vector alone",
+        "held-out nDCG@10",
+        "winner:",
+        "--- a/neuralshelf.yaml",
+        "plan",
+    ):
+        assert part in out
 
 
 def test_the_winner_is_written_and_the_engine_then_gives_what_was_promised(shop: Project) -> None:
@@ -168,19 +174,6 @@ def test_what_is_no_better_than_keyword_search_is_refused(shop: Project) -> None
     assert not (shop.folder / "no.diff").exists()
 
 
-def test_people_get_a_table_and_a_diff(shop: Project) -> None:
-    out = shop.run("tune", *asked("needs")).out
-    for part in (
-        "keyword alone",
-        "image_vector alone",
-        "held-out nDCG@10",
-        "winner:",
-        "--- a/neuralshelf.yaml",
-        "plan",
-    ):
-        assert part in out
-
-
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -191,10 +184,23 @@ def test_people_get_a_table_and_a_diff(shop: Project) -> None:
         (("--queries", "filtered.jsonl"), 1, "there is no filter colour"),
     ],
 )
-def test_what_cannot_be_tuned_is_told_in_a_line(shop: Project, words: tuple[str, str], code: int, said: str) -> None:
+def test_what_cannot_be_tuned_is_told_in_a_line(
+    shop: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, str],
+    code: int,
+    said: str,
+) -> None:
     queries = [json.loads(line) for line in (shop.folder / "needs.jsonl").read_text("utf-8").splitlines()]
     _lines(shop.folder / "few.jsonl", queries[:1])
     _lines(shop.folder / "filtered.jsonl", [{**query, "filters": {"colour": "red"}} for query in queries])
-    done = shop.run("tune", *asked("needs"), *words, code=code)
-    assert said in done.err
-    assert len(done.err.strip().splitlines()) == 1
+    for name, value in shop.environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("NEURALSHELF_STATE", str(shop.folder / "state"))
+    monkeypatch.chdir(shop.folder)
+    assert main(shop.command("tune", *asked("needs"), *words)[3:]) == code
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert said in told.err
+    assert len(told.err.strip().splitlines()) == 1

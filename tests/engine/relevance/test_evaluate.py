@@ -162,7 +162,7 @@ def test_answers_are_those_of_a_plain_search_with_these_weights(shop: Project, c
     given = ",".join(f"{leg}={weight}" for leg, weight in weights.items())
     evaluate(shop, "--weights", given, "--depth", "7", "--save", str(shop.folder / "other.trec"))
     picture = base64.b64encode((shop.folder / "images" / "wine-glass-03.jpg").read_bytes()).decode("ascii")
-    params = {"text": "wine glass", "image": picture, "weights": weights, "size": 7, "collapse": True}
+    params = {"text": "wine glass", "image": picture, "weights": weights, "size": 7}
     body = {"id": f"{shop.name}-search", "params": params}
     answer = client.transport.perform_request("POST", f"/{shop.name}/_search/template", body=body)
     expected = [(hit["_source"]["product"], hit["_score"]) for hit in answer["hits"]["hits"]]

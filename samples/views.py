@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import colorsys
+import math
+import random
 from dataclasses import dataclass
 
 from samples.assortment import Product
@@ -82,3 +85,40 @@ def query_views(product: Product) -> dict[str, View]:
 
 #: Walls and table tops of the query pictures (sRGB).
 ROOMS = ("d8cdbb", "b9c2c4", "cfd6cc", "a9a29a", "dcd3d0")
+
+
+def mobile_views(product: Product, count: int) -> list[View]:
+    """Pictures as customers take them: from an angle, in light and before a wall that no two have alike.
+
+    The turn is anywhere between the two catalogue sides and 25 degrees beyond, the tilt up to 8 degrees beyond the
+    kind's own; lamps are moved about the product and differ in strength and warmth; walls have any dull colour.
+    """
+    chance = product.chance("mobile views")
+    sides, (low, high) = sorted(product.kind.turn), product.kind.tilt
+    views = []
+    for _ in range(count):
+        turn, tilt = chance.uniform(sides[0] - 25, sides[1] + 25), chance.uniform(max(low - 4, 1), high + 8)
+        light = _moved(chance.choice((WINDOW, EVENING)), chance)
+        hue, depth, value = chance.random(), chance.uniform(0.0, 0.3), chance.uniform(0.35, 0.95)
+        wall = "".join(f"{round(255 * channel):02x}" for channel in colorsys.hsv_to_rgb(hue, depth, value))
+        views.append(View(turn, tilt, light, wall, chance.uniform(0.55, 0.85)))
+    return views
+
+
+def _moved(light: Light, chance: random.Random) -> Light:
+    turn, strength, warmth = chance.uniform(-180, 180), chance.uniform(0.7, 1.3), chance.uniform(-0.12, 0.12)
+    cos, sin = math.cos(math.radians(turn)), math.sin(math.radians(turn))
+    lamps = []
+    for lamp in light.lamps:
+        x, y, z = lamp.position
+        red, green, blue = lamp.rgb
+        rgb = (min(red + warmth, 1.0), green, min(blue - warmth, 1.0))
+        lamps.append(Lamp((x * cos - y * sin, x * sin + y * cos, z), lamp.size, lamp.watts * strength, rgb))
+    return Light(tuple(lamps), light.ambient * chance.uniform(0.8, 1.4), light.ambient_rgb)
+
+
+def second_catalogue_view(product: Product) -> View:
+    """Another picture of the catalogue: the other side in the same studio."""
+    chance = product.chance("second catalogue view")
+    turn = product.kind.turn[(product.variant + 1) % 2] + chance.uniform(-6, 6)
+    return View(turn, chance.uniform(*product.kind.tilt), STUDIO, backdrop(product))

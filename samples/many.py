@@ -1,12 +1,13 @@
 """Makes a catalogue of thousands of products with pictures, and queries for it, outside the project.
 
-    python -m samples.many --folder DIR [--products 10000] [--queries 1000] [--training 1540] [--second 1000] [--share 1/2]
+    python -m samples.many --folder DIR [--products 10000] [--queries 1000] [--training 1540] [--second 1000]
 
-DIR/pictures.jsonl lists a picture a line: `product`, `kind`, `colour`, `set` ("catalogue" or "training"; the two have no
-product in common), `role` ("catalogue", "second" or "query"), `turn` and `tilt` of the camera in degrees, `image` (a path
-beside the list). The catalogue's products come kind by kind in turn, so that its first 1,000 are a catalogue as well.
-Everything is drawn from the products' ids. Pictures that exist are skipped: a stopped run goes on where it was. `--share 1/2`
-makes every second product's pictures, `--share 2/2` the others', for two processes.
+DIR/catalogue.jsonl (a catalogue picture and queries), DIR/second.jsonl (another catalogue picture) and
+DIR/training.jsonl (products that are in no catalogue) list a picture a line: `id` of the product, `kind`, `colour`,
+`role` ("catalogue", "second", "query"), `turn` and `tilt` of the camera in degrees, `image` (a path beside the list).
+The catalogue's products come kind by kind in turn, so that its first 1,000 are a catalogue as well. Everything is
+drawn from the products' ids. Pictures that exist are skipped: a stopped run goes on where it was. `--share 1/2` makes
+every second product's pictures, `--share 2/2` the others', for two processes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -49,14 +50,18 @@ class Shot:
         suffix = {"catalogue": "", "second": "-s", "query": f"-q{self.number}"}[self.role]
         return f"{self.product.kind.slug}/{self.product.id}{suffix}.jpg"
 
+    @property
+    def list(self) -> str:
+        """The file that names it."""
+        return "second" if self.role == "second" else self.set
+
     def row(self) -> dict[str, Any]:
-        """Its line of pictures.jsonl."""
+        """Its line of the list."""
         product, view = self.product, self.view
         return {
-            "product": product.id,
+            "id": product.id,
             "kind": product.kind.noun,
             "colour": product.colour,
-            "set": self.set,
             "role": self.role,
             "turn": round(view.turn, 2),
             "tilt": round(view.tilt, 2),
@@ -85,7 +90,7 @@ def shots(products: int, queries: int, training: int, second: int) -> Iterator[S
         yield from of(product, "catalogue", 0, False)
 
 
-def draw(planned: list[Shot], folder: Path, pixels: int) -> None:
+def draw(planned: Sequence[Shot], folder: Path, pixels: int) -> None:
     """Make the pictures that are missing. Each appears only when complete."""
     raster = Raster(pixels)
     missing = [shot for shot in planned if not (folder / shot.image).exists()]
@@ -103,7 +108,7 @@ def draw(planned: list[Shot], folder: Path, pixels: int) -> None:
 
 
 def share(text: str) -> tuple[int, int]:
-    """"2/3" as (2, 3). ValueError otherwise."""
+    """ "2/3" as (2, 3). ValueError otherwise."""
     part, parts = (int(number) for number in text.split("/"))
     if not 1 <= part <= parts:
         raise ValueError(text)
@@ -123,8 +128,9 @@ def main() -> int:
     part, parts = words.share
     planned = list(shots(words.products, words.queries, words.training, words.second))
     words.folder.mkdir(parents=True, exist_ok=True)
-    lines = "".join(json.dumps(shot.row()) + "\n" for shot in planned)
-    (words.folder / "pictures.jsonl").write_text(lines, encoding="utf-8")
+    for name in ("catalogue", "second", "training"):
+        lines = "".join(json.dumps(shot.row()) + "\n" for shot in planned if shot.list == name)
+        (words.folder / f"{name}.jsonl").write_text(lines, encoding="utf-8")
     try:
         draw([shot for shot in planned if (shot.product.variant + 1) % parts == part - 1], words.folder, words.pixels)
     except KeyboardInterrupt:

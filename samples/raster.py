@@ -1,8 +1,8 @@
 """Draws products with OpenGL in a fraction of the seconds that Cycles (render.py) takes: for catalogues of thousands.
 
 Products, cameras, lamps and walls are those of the renderer; what differs is how light is followed: soft shadows and
-mirrored lamps are approximated, light does not bounce between things, and glass does not bend it. docs/quality.md says how
-much that matters to a model. Needs `moderngl` and an EGL library; Mesa's llvmpipe needs no graphics card.
+mirrored lamps are approximated, light does not bounce between things, and glass does not bend it. docs/quality.md says
+how much that matters to a model. Needs `moderngl` and an EGL library; Mesa's llvmpipe needs no graphics card.
 """
 
 from __future__ import annotations

@@ -1,0 +1,257 @@
+"""How many products are found by another picture of them as the catalogue grows: CMC curves of lite.
+
+    python -m samples.many --folder DIR
+    python tests/bench/quality.py --folder DIR [--visual FILE.npz] [--engine URL] [--out results/quality.json]
+
+A query is a picture of a product from another angle, in other light, before another wall; it is found at rank k if k
+- 1 products come before the right one. A product counts by its best picture. Ranking is exact cosine by numpy; with
+`--engine` the first catalogue also goes through `_search` of an OpenSearch. Intervals: 95 %, percentile bootstrap
+over products.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tabulate import tabulate
+from tqdm import tqdm
+
+from neuralshelf.model_packages.lite import LiteEncoder, observations
+from neuralshelf.model_packages.lite.finetune import ranks
+from neuralshelf.model_packages.lite.observations import Seen
+from neuralshelf.settings import Folders
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+SIZES = (1_000, 6_000, 10_000)
+DIMENSIONS = (512, 1024)
+DEEPEST = 50
+RESAMPLES, SEED = 1_000, 20_261_127
+ANGLES = (0, 15, 30, 45, 60, 90)
+
+Floats = NDArray[np.float32]
+Numbers = NDArray[np.intp]
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Rows of a list of samples/many.py with what the network sees in them."""
+
+    rows: Sequence[Row]
+    seen: Seen
+
+    @classmethod
+    def read(cls, file: Path, encoder: LiteEncoder, most: int | None = None) -> "Pictures":
+        """All that are made yet; `most` products at most."""
+        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        kept = set(list(dict.fromkeys(row["id"] for row in rows))[:most])
+        rows = [row for row in rows if row["id"] in kept]
+        with tqdm(total=len(rows), desc=file.stem, unit="picture", disable=None) as bar:
+            paths = [file.parent / row["image"] for row in rows]
+            return cls(rows, observations.observe(encoder, paths, file.parent / "seen", bar.update))
+
+    def where(self, **wanted: object) -> "Pictures":
+        """The rows that are equal in `wanted`."""
+        return self.take([i for i, row in enumerate(self.rows) if all(row[k] == v for k, v in wanted.items())])
+
+    def take(self, places: Sequence[int]) -> "Pictures":
+        """Some rows, in that order."""
+        seen = self.seen
+        return Pictures(
+            [self.rows[i] for i in places], Seen(seen.features[places], seen.logits[places], seen.colours[places])
+        )
+
+    def beside(self, other: "Pictures") -> "Pictures":
+        """These rows and those of `other`."""
+        a, b = self.seen, other.seen
+        both = [
+            np.concatenate(pair) for pair in ((a.features, b.features), (a.logits, b.logits), (a.colours, b.colours))
+        ]
+        return Pictures([*self.rows, *other.rows], Seen(both[0], both[1], both[2]))
+
+    def vectors(self, encoder: LiteEncoder, dimension: int) -> Floats:
+        return encoder.vectors(self.seen.features, self.seen.logits, self.seen.colours, dimension)
+
+    @property
+    def ids(self) -> list[str]:
+        return [row["id"] for row in self.rows]
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """`before`: how many products came before the right one, for each query; `ids`: the products asked for."""
+
+    before: Numbers
+    ids: Sequence[str]
+
+    def share(self, k: int) -> float:
+        return float((self.before < k).mean())
+
+    def curve(self) -> NDArray[np.float64]:
+        """(DEEPEST,) shares found at rank 1, 2, …"""
+        return np.array([self.share(k) for k in range(1, DEEPEST + 1)])
+
+    def band(self) -> NDArray[np.float64]:
+        """(2, DEEPEST) ends of the 95 % intervals of `curve`: products are drawn again, with all queries of each."""
+        chance = np.random.default_rng(SEED)
+        names, place = np.unique(self.ids, return_inverse=True)
+        hits = np.zeros((len(names), DEEPEST))
+        np.add.at(hits, place, self.before[:, None] < np.arange(1, DEEPEST + 1))
+        asked = np.bincount(place)
+        drawn = [chance.integers(len(names), size=len(names)) for _ in range(RESAMPLES)]
+        return np.asarray(np.percentile([hits[d].sum(0) / asked[d].sum() for d in drawn], [2.5, 97.5], axis=0))
+
+    def summary(self) -> dict[str, Any]:
+        """Shares at some ranks with their intervals, and the whole curve."""
+        band = self.band()
+        at = {f"rank_{k}": [self.share(k), *band[:, k - 1].tolist()] for k in (1, 5, 10)}
+        return {"queries": len(self.ids), "products_asked": len(set(self.ids)), **at, "cmc": self.curve().tolist(),
+                "band": band.tolist()}  # fmt: skip
+
+
+def asked(encoder: LiteEncoder, dimension: int, gallery: Pictures, queries: Pictures) -> Found:
+    shown, wanted = gallery.vectors(encoder, dimension), queries.vectors(encoder, dimension)
+    return Found(ranks(shown, gallery.ids, wanted, queries.ids), queries.ids)
+
+
+def direction(row: Row) -> NDArray[np.float64]:
+    """Unit vector from the product to the camera."""
+    turn, tilt = np.deg2rad(row["turn"]), np.deg2rad(row["tilt"])
+    return np.array([np.sin(turn) * np.cos(tilt), -np.cos(turn) * np.cos(tilt), np.sin(tilt)])
+
+
+def by_angle(found: Found, gallery: Pictures, queries: Pictures) -> list[dict[str, Any]]:
+    """Rank-1 and rank-5 by the degrees between the camera of the query and the catalogue's."""
+    seen_from = {row["id"]: direction(row) for row in gallery.rows}
+    cosines = [float(direction(row) @ seen_from[row["id"]]) for row in queries.rows]
+    degrees = np.rad2deg(np.arccos(np.clip(cosines, -1, 1)))
+    bins = []
+    for low, high in pairwise(ANGLES):
+        inside = (degrees >= low) & (degrees < high)
+        if inside.sum() >= 20:
+            part = Found(found.before[inside], np.array(found.ids)[inside].tolist())
+            bins.append({"degrees": f"{low}-{high}", "queries": int(inside.sum()), "rank_1": part.share(1),
+                         "rank_5": part.share(5)})  # fmt: skip
+    return bins
+
+
+def confusions(encoder: LiteEncoder, gallery: Pictures, queries: Pictures, dimension: int) -> dict[str, Any]:
+    """What the first product is where it is wrong, and the kinds found best and worst."""
+    kind_of = {row["id"]: (row["kind"], row["colour"]) for row in gallery.rows}
+    scores = queries.vectors(encoder, dimension) @ gallery.vectors(encoder, dimension).T
+    first = [gallery.ids[place] for place in scores.argmax(1)]
+    wrong = [(kind_of[a], kind_of[b]) for a, b in zip(first, queries.ids, strict=True) if a != b]
+    hits: dict[str, list[bool]] = {}
+    for got, row in zip(first, queries.rows, strict=True):
+        hits.setdefault(row["kind"], []).append(got == row["id"])
+    shares = sorted((float(np.mean(found)), kind) for kind, found in hits.items())
+    return {
+        "wrong": len(wrong),
+        "same_kind": sum(a[0] == b[0] for a, b in wrong) / max(len(wrong), 1),
+        "same_kind_and_colour": sum(a == b for a, b in wrong) / max(len(wrong), 1),
+        "worst": shares[:5],
+        "best": shares[::-1][:5],
+    }
+
+
+def through_search(url: str, encoder: LiteEncoder, gallery: Pictures, queries: Pictures, dimension: int) -> Found:
+    """The same by kNN of `_search`, DEEPEST hits a query; what is not among them counts as found nowhere."""
+    from opensearch import FIELD, Opensearch
+
+    engine = Opensearch(url)
+    engine.create("quality", "float", dimension, {"index.refresh_interval": "1s"})
+    vectors = gallery.vectors(encoder, dimension)
+    for start in range(0, len(vectors), 200):
+        lines: list[dict[str, Any]] = []
+        for place in range(start, min(start + 200, len(vectors))):
+            lines += [{"index": {"_id": gallery.ids[place]}}, {FIELD: vectors[place].tolist()}]
+        answer = engine.client.bulk(body=lines, index="quality", params={"pipeline": "_none"})
+        assert not answer["errors"], answer["items"][0]
+    engine.client.indices.refresh(index="quality")
+    before = []
+    for vector, wanted in zip(queries.vectors(encoder, dimension), queries.ids, strict=True):
+        body = {"query": {"knn": {FIELD: {"vector": vector.tolist(), "k": DEEPEST}}}, "size": DEEPEST, "_source": False}
+        answer = engine.client.search(index="quality", body=body, params={"search_pipeline": "_none"})
+        hits = [hit["_id"] for hit in answer["hits"]["hits"]]
+        before.append(hits.index(wanted) if wanted in hits else DEEPEST)
+    engine.client.indices.delete(index="quality")
+    return Found(np.array(before), queries.ids)
+
+
+def measure(folder: Path, encoder: LiteEncoder, base: LiteEncoder, engine: str | None) -> dict[str, Any]:
+    """Everything that can be measured with the pictures in `folder`. `base` is lite as it is: it looks at them."""
+    everything = Pictures.read(folder / "catalogue.jsonl", base)
+    queries, shown = everything.where(role="query"), everything.where(role="catalogue")
+    second = Pictures.read(folder / "second.jsonl", base)
+    out: dict[str, Any] = {"model": encoder.fingerprint, "seed": SEED, "resamples": RESAMPLES, "exact": []}
+    for dimension in DIMENSIONS:
+        for size in SIZES:
+            if size > len(shown.rows):
+                continue
+            gallery = shown.take(range(size))
+            found = asked(encoder, dimension, gallery, queries)
+            out["exact"].append({"products": size, "pictures": 1, "dimension": dimension, **found.summary()})
+            if dimension == DIMENSIONS[-1] and size in (SIZES[0], SIZES[-1]):
+                out[f"angle_{size}"] = by_angle(found, gallery, queries)
+                out[f"confusions_{size}"] = confusions(encoder, gallery, queries, dimension)
+        few = shown.take(range(SIZES[0]))
+        both = asked(encoder, dimension, few.beside(second), queries)
+        out["exact"].append({"products": SIZES[0], "pictures": 2, "dimension": dimension, **both.summary()})
+    if engine:
+        few = shown.take(range(SIZES[0]))
+        found = through_search(engine, encoder, few, queries, DIMENSIONS[0])
+        exact = asked(encoder, DIMENSIONS[0], few, queries)
+        same = float((np.minimum(exact.before, DEEPEST) == np.minimum(found.before, DEEPEST)).mean())
+        out["search"] = {"products": SIZES[0], "dimension": DIMENSIONS[0], **found.summary(), "same_rank": same}
+    return out
+
+
+def table(cells: Sequence[Row]) -> str:
+    """A line a catalogue, as Markdown."""
+
+    def share(cell: Row, k: int) -> str:
+        middle, low, high = cell[f"rank_{k}"]
+        return f"{middle:.3f} ({low:.3f}-{high:.3f})"
+
+    body = [
+        [f"{c['products']:,}", c["pictures"], c["dimension"], c["queries"], *(share(c, k) for k in (1, 5, 10)),
+         f"{c['cmc'][-1]:.3f}"]
+        for c in cells
+    ]  # fmt: skip
+    heads = ["products", "pictures each", "dim", "queries", "rank-1", "rank-5", "rank-10", "rank-50"]
+    return tabulate(body, heads, tablefmt="github")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True, help="made by python -m samples.many")
+    parser.add_argument("--visual", type=Path, help="a trained visual block instead of the random one")
+    parser.add_argument("--engine", metavar="URL", help="an OpenSearch without login that may be written to")
+    parser.add_argument("--out", type=Path, default=HERE / "results" / "quality.json")
+    words = parser.parse_args()
+    cache = Folders.default(ROOT).cache
+    base = LiteEncoder.load(cache)
+    encoder = LiteEncoder.load(cache, visual=words.visual) if words.visual else base
+    found = measure(words.folder, encoder, base, words.engine)
+    found["load"] = [round(value, 1) for value in os.getloadavg()]
+    words.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    print(table(found["exact"]))
+    for name in found:
+        if name.startswith(("angle", "confusions")):
+            print(name, json.dumps(found[name]))
+    if "search" in found:
+        print("through _search", {k: found["search"][k] for k in ("rank_1", "rank_5", "same_rank")})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -29,7 +29,7 @@ from samples.variety import Styled, order
 from samples.views import View, catalogue_view, mobile_views, second_catalogue_view
 
 QUALITY = 88
-EVALUATION_QUERIES, TRAINING_QUERIES = 2, 3
+QUERIES_EACH = 2
 
 Set = Literal["catalogue", "training"]
 Role = Literal["catalogue", "second", "query"]
@@ -83,9 +83,9 @@ def shots(products: int, queries: int, training: int, second: int) -> Iterator[S
 
     asked = max(queries, second)
     for place, product in enumerate(catalogue[:asked]):
-        yield from of(product, "catalogue", EVALUATION_QUERIES if place < queries else 0, place < second)
+        yield from of(product, "catalogue", QUERIES_EACH if place < queries else 0, place < second)
     for product in taught:
-        yield from of(product, "training", TRAINING_QUERIES, False)
+        yield from of(product, "training", QUERIES_EACH, False)
     for product in catalogue[asked:]:
         yield from of(product, "catalogue", 0, False)
 
@@ -120,7 +120,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--products", type=int, default=10_000, help="in the catalogue")
     parser.add_argument("--queries", type=int, default=1_000, help="products of the catalogue that are asked for")
-    parser.add_argument("--training", type=int, default=1_540, help="products to learn from, in no catalogue")
+    parser.add_argument("--training", type=int, default=1_012, help="products to learn from, in no catalogue")
     parser.add_argument("--second", type=int, default=1_000, help="products with a second catalogue picture")
     parser.add_argument("--pixels", type=int, default=PIXELS)
     parser.add_argument("--share", type=share, default=(1, 1), metavar="K/N", help="which of N parts to make")

@@ -89,7 +89,7 @@ def shaded(part: Part, finish: str | None = None) -> tuple[Floats, Indices]:
     across = np.cross(b - a, c - a)
     flat = across / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-12)
     normals = np.stack([np.bincount(faces.ravel(), np.repeat(across[:, k], 3), len(points)) for k in range(3)], axis=1)
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
     agree = np.einsum("fck,fk->fc", normals[faces], flat)
     hard = agree < HARD_EDGE if part.smooth else np.ones_like(agree, bool)
     faces = faces.copy()
@@ -124,15 +124,17 @@ class Raster:
         import moderngl
 
         self._flags = moderngl
-        self._gl: Any = moderngl.create_context(standalone=True, backend="egl")
+        options: dict[str, Any] = {"standalone": True, "backend": "egl"}
+        self._gl: Any = moderngl.create_context(**options)
         here = Path(__file__).parent
-        self._light, self._depth, self._smooth = (
+        programs: list[Any] = [
             self._gl.program(
                 vertex_shader=(here / f"{name}.vert").read_text(encoding="utf-8"),
                 fragment_shader=(here / f"{name}.frag").read_text(encoding="utf-8"),
             )
             for name in ("raster", "depth", "smooth")
-        )
+        ]
+        self._light, self._depth, self._smooth = programs
         size = (pixels, pixels)
         self._jagged = self._gl.texture(size, 4)
         self._drawn = self._gl.framebuffer([self._jagged], self._gl.depth_renderbuffer(size))

@@ -142,7 +142,7 @@ def styled(kind: Kind, variant: int) -> Styled:
 def designs(kind: Kind, count: int) -> tuple[Styled, ...]:
     """`count` different products of a kind. ValueError if it has not so many."""
     found: dict[tuple[object, ...], Styled] = {}
-    for variant in range(DESIGNS_PER_KIND, DESIGNS_PER_KIND + 20 * count):
+    for variant in range(DESIGNS_PER_KIND, DESIGNS_PER_KIND + 4 * count):
         item = styled(kind, variant)
         found.setdefault(item.key, item)
         if len(found) == count:

@@ -1,12 +1,11 @@
 """How many products are found by another picture of them as the catalogue grows: CMC curves of lite.
 
     python -m samples.many --folder DIR
-    python tests/bench/quality.py --folder DIR [--visual FILE.npz] [--engine URL] [--out results/quality.json]
+    python tests/bench/quality.py --folder DIR [--visual FILE.npz] [--out results/quality.json]
 
 A query is a picture of a product from another angle, in other light, before another wall; it is found at rank k if k
-- 1 products come before the right one. A product counts by its best picture. Ranking is exact cosine by numpy; with
-`--engine` the first catalogue also goes through `_search` of an OpenSearch. Intervals: 95 %, percentile bootstrap
-over products.
+- 1 products come before the right one. A product counts by its best picture. Ranking is exact cosine by numpy;
+quality_search.py asks `_search`. Intervals: 95 %, percentile bootstrap over products.
 """
 
 import argparse
@@ -111,11 +110,10 @@ class Found:
         return np.asarray(np.percentile([hits[d].sum(0) / asked[d].sum() for d in drawn], [2.5, 97.5], axis=0))
 
     def summary(self) -> dict[str, Any]:
-        """Shares at some ranks with their intervals, and the whole curve."""
-        band = self.band()
-        at = {f"rank_{k}": [self.share(k), *band[:, k - 1].tolist()] for k in (1, 5, 10)}
-        return {"queries": len(self.ids), "products_asked": len(set(self.ids)), **at, "cmc": self.curve().tolist(),
-                "band": band.tolist()}  # fmt: skip
+        """Shares at some ranks with their intervals, and the whole curve with its band, to four digits."""
+        curve, band = self.curve().round(4).tolist(), self.band().round(4).tolist()
+        at = {f"rank_{k}": [curve[k - 1], band[0][k - 1], band[1][k - 1]] for k in (1, 5, 10)}
+        return {"queries": len(self.ids), "products_asked": len(set(self.ids)), **at, "cmc": curve, "band": band}
 
 
 def asked(encoder: LiteEncoder, dimension: int, gallery: Pictures, queries: Pictures) -> Found:
@@ -163,31 +161,7 @@ def confusions(encoder: LiteEncoder, gallery: Pictures, queries: Pictures, dimen
     }
 
 
-def through_search(url: str, encoder: LiteEncoder, gallery: Pictures, queries: Pictures, dimension: int) -> Found:
-    """The same by kNN of `_search`, DEEPEST hits a query; what is not among them counts as found nowhere."""
-    from opensearch import FIELD, Opensearch
-
-    engine = Opensearch(url)
-    engine.create("quality", "float", dimension, {"index.refresh_interval": "1s"})
-    vectors = gallery.vectors(encoder, dimension)
-    for start in range(0, len(vectors), 200):
-        lines: list[dict[str, Any]] = []
-        for place in range(start, min(start + 200, len(vectors))):
-            lines += [{"index": {"_id": gallery.ids[place]}}, {FIELD: vectors[place].tolist()}]
-        answer = engine.client.bulk(body=lines, index="quality", params={"pipeline": "_none"})
-        assert not answer["errors"], answer["items"][0]
-    engine.client.indices.refresh(index="quality")
-    before = []
-    for vector, wanted in zip(queries.vectors(encoder, dimension), queries.ids, strict=True):
-        body = {"query": {"knn": {FIELD: {"vector": vector.tolist(), "k": DEEPEST}}}, "size": DEEPEST, "_source": False}
-        answer = engine.client.search(index="quality", body=body, params={"search_pipeline": "_none"})
-        hits = [hit["_id"] for hit in answer["hits"]["hits"]]
-        before.append(hits.index(wanted) if wanted in hits else DEEPEST)
-    engine.client.indices.delete(index="quality")
-    return Found(np.array(before), queries.ids)
-
-
-def measure(folder: Path, encoder: LiteEncoder, base: LiteEncoder, engine: str | None) -> dict[str, Any]:
+def measure(folder: Path, encoder: LiteEncoder, base: LiteEncoder) -> dict[str, Any]:
     """Everything that can be measured with the pictures in `folder`. `base` is lite as it is: it looks at them."""
     everything = Pictures.read(folder / "catalogue.jsonl", base)
     queries, shown = everything.where(role="query"), everything.where(role="catalogue")
@@ -206,12 +180,6 @@ def measure(folder: Path, encoder: LiteEncoder, base: LiteEncoder, engine: str |
         few = shown.take(range(SIZES[0]))
         both = asked(encoder, dimension, few.beside(second), queries)
         out["exact"].append({"products": SIZES[0], "pictures": 2, "dimension": dimension, **both.summary()})
-    if engine:
-        few = shown.take(range(SIZES[0]))
-        found = through_search(engine, encoder, few, queries, DIMENSIONS[0])
-        exact = asked(encoder, DIMENSIONS[0], few, queries)
-        same = float((np.minimum(exact.before, DEEPEST) == np.minimum(found.before, DEEPEST)).mean())
-        out["search"] = {"products": SIZES[0], "dimension": DIMENSIONS[0], **found.summary(), "same_rank": same}
     return out
 
 
@@ -235,21 +203,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="made by python -m samples.many")
     parser.add_argument("--visual", type=Path, help="a trained visual block instead of the random one")
-    parser.add_argument("--engine", metavar="URL", help="an OpenSearch without login that may be written to")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "quality.json")
     words = parser.parse_args()
     cache = Folders.default(ROOT).cache
     base = LiteEncoder.load(cache)
     encoder = LiteEncoder.load(cache, visual=words.visual) if words.visual else base
-    found = measure(words.folder, encoder, base, words.engine)
+    found = measure(words.folder, encoder, base)
     found["load"] = [round(value, 1) for value in os.getloadavg()]
-    words.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    words.out.write_text(json.dumps(found) + "\n", encoding="utf-8")
     print(table(found["exact"]))
     for name in found:
         if name.startswith(("angle", "confusions")):
             print(name, json.dumps(found[name]))
-    if "search" in found:
-        print("through _search", {k: found["search"][k] for k in ("rank_1", "rank_5", "same_rank")})
     return 0
 
 

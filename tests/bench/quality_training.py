@@ -9,12 +9,14 @@ quarters of the kinds, asked of the others. DIR/visual-LOSS.npz is the first see
 """
 
 import argparse
+import hashlib
 import json
 import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
@@ -25,7 +27,6 @@ from tabulate import tabulate
 
 from neuralshelf.model_packages.lite import LiteEncoder
 from neuralshelf.model_packages.lite.finetune import LossName, Plan, fit, ranks
-from neuralshelf.model_packages.lite.visual import Visual
 from neuralshelf.settings import Folders
 
 RATES = (3e-4, 1e-3, 3e-3)
@@ -35,27 +36,45 @@ UNSEEN = 4  # every fourth kind
 
 
 class Arena:
-    """The pictures, and lite with any visual block."""
+    """The pictures, and lite with any visual block. What is trained is kept in DIR/blocks."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.cache = Folders.default(ROOT).cache
         self.base = LiteEncoder.load(self.cache)
-        everything = Pictures.read(folder / "catalogue.jsonl", self.base)
-        self.queries, self.shown = everything.where(role="query"), everything.where(role="catalogue")
         self.training = Pictures.read(folder / "training.jsonl", self.base)
 
-    def with_block(self, block: Visual | None) -> LiteEncoder:
-        if block is None:
-            return self.base
-        file = self.folder / "visual-tried.npz"
-        file.write_bytes(block.save())
-        return LiteEncoder.load(self.cache, visual=file)
+    @cached_property
+    def catalogue(self) -> Pictures:
+        """Catalogue pictures and queries."""
+        return Pictures.read(self.folder / "catalogue.jsonl", self.base)
 
-    def trained(self, plan: Plan, pictures: Pictures) -> Visual:
+    @cached_property
+    def queries(self) -> Pictures:
+        return self.catalogue.where(role="query")
+
+    @cached_property
+    def shown(self) -> Pictures:
+        return self.catalogue.where(role="catalogue")
+
+    def with_block(self, block: Path | None) -> LiteEncoder:
+        return self.base if block is None else LiteEncoder.load(self.cache, visual=block)
+
+    def trained(self, plan: Plan, pictures: Pictures) -> Path:
+        """File of the block that `plan` makes of `pictures`."""
         names = {name: number for number, name in enumerate(dict.fromkeys(pictures.ids))}
-        numbers = np.array([names[name] for name in pictures.ids])
-        return fit(plan, self.base.visual.weight, pictures.seen.features, numbers, quiet=not sys.stderr.isatty())
+        key = hashlib.sha256(f"{plan}\n{pictures.ids}".encode()).hexdigest()[:16]
+        file = self.folder / "blocks" / f"{plan.loss}-{key}.npz"
+        if not file.exists():
+            file.parent.mkdir(exist_ok=True)
+            numbers = np.array([names[name] for name in pictures.ids])
+            start, began = self.base.visual.weight, time.process_time()
+            content = fit(plan, start, pictures.features, numbers, quiet=not sys.stderr.isatty()).save()
+            print(f"{plan}: {time.process_time() - began:.0f} s of one core", file=sys.stderr, flush=True)
+            partial = file.with_suffix(".partial")
+            partial.write_bytes(content)
+            partial.replace(file)
+        return file
 
     def validated(self, plan: Plan) -> float:
         """Rank-1 on the training products that are left out: the catalogue picture finds by the other ones."""
@@ -66,7 +85,7 @@ class Arena:
         encoder = self.with_block(self.trained(plan, kept))
         return asked(encoder, DIMENSIONS[-1], held.where(role="catalogue"), held.where(role="query")).share(1)
 
-    def measured(self, block: Visual | None) -> dict[str, Found]:
+    def measured(self, block: Path | None) -> dict[str, Found]:
         """Dimension and size of the catalogue → what is found."""
         encoder = self.with_block(block)
         out = {}
@@ -98,42 +117,45 @@ def unseen_kinds(arena: Arena, plans: Sequence[Plan]) -> dict[str, Any]:
     queries = arena.queries.take([i for i, row in enumerate(arena.queries.rows) if row["kind"] in left_out])
     gallery = arena.shown.take(range(SIZES[0]))
 
-    def shares(block: Visual | None) -> dict[str, float]:
+    def shares(block: Path | None) -> dict[str, float]:
         got = asked(arena.with_block(block), DIMENSIONS[-1], gallery, queries)
         return {"rank_1": got.share(1), "rank_5": got.share(5)}
 
     out: dict[str, Any] = {"kinds": sorted(left_out), "queries": len(queries.rows), "lite as it is": shares(None)}
     for plan in plans:
         out[f"{plan.loss}, without them"] = shares(arena.trained(plan, others))
-        out[f"{plan.loss}, with them"] = shares(Visual.load(arena.folder / f"visual-{plan.loss}.npz"))
+        out[f"{plan.loss}, with them"] = shares(arena.trained(plan, arena.training))
     return out
 
 
 def compare(arena: Arena, steps: int, seeds: int) -> dict[str, Any]:
     """The whole comparison as JSON."""
-    out: dict[str, Any] = {
-        "products": len(set(arena.training.ids)), "pictures": len(arena.training.rows), "steps": steps,
-        "validation": {}, "seconds": {}, "runs": [],
-    }  # fmt: skip
-    plain = arena.measured(None)
-    out["runs"].append({"loss": "none", "seed": 0, **summaries(plain)})
-    first: dict[str, Mapping[str, Found]] = {}
-    plans = []
+    plans, validation = [], {}
     for loss in LOSSES:
         tried = {rate: arena.validated(Plan(loss=loss, steps=steps, rate=rate)) for rate in RATES}
-        best = max(tried, key=lambda rate: tried[rate])
-        out["validation"][loss] = {str(rate): share for rate, share in tried.items()}
-        plans.append(Plan(loss=loss, steps=steps, rate=best))
-        for seed in range(1, seeds + 1):
-            start = time.process_time()
-            block = arena.trained(replace(plans[-1], seed=seed), arena.training)
-            out["seconds"][f"{loss}/{seed}"] = round(time.process_time() - start, 1)
-            measured = arena.measured(block)
-            if seed == 1:
-                first[loss] = measured
-                (arena.folder / f"visual-{loss}.npz").write_bytes(block.save())
-            out["runs"].append({"loss": loss, "seed": seed, "rate": best, **summaries(measured)})
-            print(json.dumps(out["runs"][-1]), file=sys.stderr)
+        validation[loss] = {str(rate): round(share, 4) for rate, share in tried.items()}
+        plans.append(Plan(loss=loss, steps=steps, rate=max(tried, key=lambda rate: tried[rate])))
+    blocks = [
+        (plan.loss, seed, arena.trained(replace(plan, seed=seed), arena.training))
+        for plan in plans
+        for seed in range(1, seeds + 1)
+    ]
+    plain = arena.measured(None)
+    runs: list[dict[str, Any]] = [{"loss": "none", "seed": 0, **summaries(plain)}]
+    first: dict[str, Mapping[str, Found]] = {}
+    for loss, seed, block in blocks:
+        measured = arena.measured(block)
+        if seed == 1:
+            first[loss] = measured
+            (arena.folder / f"visual-{loss}.npz").write_bytes(block.read_bytes())
+        runs.append({"loss": loss, "seed": seed, **summaries(measured)})
+    out: dict[str, Any] = {
+        "products": len(set(arena.training.ids)),
+        "pictures": len(arena.training.rows),
+        "plans": [asdict(plan) for plan in plans],
+        "validation": validation,
+        "runs": runs,
+    }
     out["differences"] = {
         key: {
             "cross-entropy less none": difference(first["cross-entropy"][key], plain[key]),
@@ -176,9 +198,9 @@ def main() -> int:
     words = parser.parse_args()
     compared = compare(Arena(words.folder), words.steps, words.seeds)
     compared["load"] = [round(value, 1) for value in os.getloadavg()]
-    words.out.write_text(json.dumps(compared, indent=1) + "\n", encoding="utf-8")
+    words.out.write_text(json.dumps(compared) + "\n", encoding="utf-8")
     print(table(compared["runs"]))
-    for name in ("validation", "seconds", "differences", "unseen_kinds"):
+    for name in ("validation", "differences", "unseen_kinds"):
         print(name, json.dumps(compared[name]))
     return 0
 

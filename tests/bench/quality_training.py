@@ -29,7 +29,7 @@ from neuralshelf.model_packages.lite import LiteEncoder
 from neuralshelf.model_packages.lite.finetune import LossName, Plan, fit, ranks
 from neuralshelf.settings import Folders
 
-RATES = (3e-4, 1e-3, 3e-3)
+RATES = (1e-4, 3e-4, 1e-3, 3e-3)
 LOSSES: tuple[LossName, ...] = get_args(LossName)
 VALIDATION = 5  # every fifth product
 UNSEEN = 4  # every fourth kind
@@ -76,13 +76,13 @@ class Arena:
             partial.replace(file)
         return file
 
-    def validated(self, plan: Plan) -> float:
+    def validated(self, plan: Plan | None) -> float:
         """Rank-1 on the training products that are left out: the catalogue picture finds by the other ones."""
         order = {name: number for number, name in enumerate(dict.fromkeys(self.training.ids))}
         left = [order[name] % VALIDATION == 0 for name in self.training.ids]
         kept = self.training.take([place for place, out in enumerate(left) if not out])
         held = self.training.take([place for place, out in enumerate(left) if out])
-        encoder = self.with_block(self.trained(plan, kept))
+        encoder = self.with_block(None if plan is None else self.trained(plan, kept))
         return asked(encoder, DIMENSIONS[-1], held.where(role="catalogue"), held.where(role="query")).share(1)
 
     def measured(self, block: Path | None) -> dict[str, Found]:
@@ -130,7 +130,8 @@ def unseen_kinds(arena: Arena, plans: Sequence[Plan]) -> dict[str, Any]:
 
 def compare(arena: Arena, steps: int, seeds: int) -> dict[str, Any]:
     """The whole comparison as JSON."""
-    plans, validation = [], {}
+    plans: list[Plan] = []
+    validation: dict[str, Any] = {"none": round(arena.validated(None), 4)}
     for loss in LOSSES:
         tried = {rate: arena.validated(Plan(loss=loss, steps=steps, rate=rate)) for rate in RATES}
         validation[loss] = {str(rate): round(share, 4) for rate, share in tried.items()}

@@ -281,6 +281,19 @@ def test_the_command_trains_measures_and_goes_on(tmp_path: Path, capsys: pytest.
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
 
+def test_a_block_that_finds_more_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So few pictures decide nothing: which of the two finds more is given here."""
+    found = iter([np.array([1, 0]), np.array([0, 0])])
+    monkeypatch.setattr(finetune.Pictures, "ranks", lambda self, encoder: next(found))
+    train = lines(tmp_path / "train.jsonl", [("t", "teapot-01.jpg"), ("t", "teapot-01-b.jpg"), ("s", "sofa-00.jpg")])
+    held = lines(tmp_path / "held.jsonl", [("d", "drum-00.jpg"), ("d", "drum-02-b.jpg")])
+    told = finetune.run(Plan(loss="triplet", steps=2), train, held, CACHE, tmp_path / "v.npz")
+    assert (told["before"], told["after"]) == ({"rank_1": 0.5, "rank_5": 1.0}, {"rank_1": 1.0, "rank_5": 1.0})
+    assert told["written"]
+    assert LiteEncoder.load(CACHE, visual=tmp_path / "v.npz").fingerprint != LiteEncoder.load(CACHE).fingerprint
+    assert not list(tmp_path.glob("*.partial"))
+
+
 @pytest.mark.parametrize(
     ("train", "held", "words"),
     [

@@ -152,8 +152,8 @@ class Raster:
         at = np.array([rotation("z", view.turn) @ np.array(lamp.position) for lamp in all_lamps])
         middle = np.array([0, 0, product.height / 2])
         cameras = [_looking(place, middle, 1.15) for place in at]
-        seen = frame(view, product.vertices[:, :3].astype(np.float64))
-        eye, target = seen.position, seen.target
+        framed = frame(view, product.vertices[:, :3].astype(np.float64))
+        eye, target = framed.position, framed.target
         seen = _looking(eye, target, np.tan(FIELD_OF_VIEW / 2) * float(np.linalg.norm(eye - target)))
         values = {
             "eye": eye,

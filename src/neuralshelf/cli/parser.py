@@ -10,6 +10,7 @@ from neuralshelf.cli import (
     backfill,
     batch,
     care,
+    check_query,
     cluster,
     cost,
     coverage,
@@ -146,6 +147,7 @@ def _searching(verb: Verb) -> None:
     made.add_argument("--image", type=Path, metavar="FILE")
     made.add_argument("--size", type=int, default=10)
     made.add_argument("--json", action="store_true")
+    check_query.add(verb)
     detect.add(verb)
     made = verb("evaluate", searching.evaluate, "how good the answers of _search are, on judged sets of pictures")
     made.add_argument(

@@ -328,10 +328,10 @@ def search(
     run("search", *words, *(["--", text] if text else []), environment=environment)
 
 
-@task(positional=["file"], help={"file": "body of a _search; - for stdin"})
+@task(positional=["file"], help={"file": 'body of a _search; - for stdin, "" with --template'})
 def check_query(
     c: Context,
-    file: str = "",
+    file: str,
     index: str = "",
     url_params: str = "",
     template: str = "",
@@ -456,7 +456,8 @@ def check(c: Context) -> None:
 namespace = Collection(
     *(demo, example, examples, up, down, status),
     *(plan, apply, drift, destroy, unlock, migrate, verify, doctor, rotate, roles),
-    *(ingest, embed, backfill, package, packages, deadletters, coverage, repair, search, detect, evaluate, cluster),
+    *(ingest, embed, backfill, package, packages, deadletters, coverage, repair),
+    *(search, check_query, detect, evaluate, cluster),
     *(preflight, deploy, undeploy, batch, stacks, cost),
     *(test, bench, check),
 )

@@ -70,7 +70,8 @@ def alike(search: Search) -> Iterator[Finding]:
     """Conditions that one leg has and others lack let other documents in."""
     if search.hybrid is None:
         return
-    found = [filters_of(leg) for leg in search.legs if leg.name != "match_none"]
+    common = conditions(search.hybrid.options.get("filter", []))
+    found = [common | filters_of(leg) for leg in search.legs if leg.name != "match_none"]
     every = {text: node for filters in found for text, node in filters.items()}
     if any(filters.keys() != every.keys() for filters in found):
         if any(filters.keys() == every.keys() for filters in found):

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from neuralshelf.checker.clauses import VECTOR_CLAUSES, Clause, Json, children, walk
+from neuralshelf.checker.clauses import VECTOR_CLAUSES, Clause, children, walk
 from neuralshelf.checker.search import Search
-from neuralshelf.checker.verdict import Finding, refusal, rewrite
+from neuralshelf.checker.verdict import Finding, note, refusal, rewrite
 from neuralshelf.pipelines.spec import KEYWORD_LEG, MAX_LEGS
 
 CONSTANT = {"match_all", "constant_score", "exists", "term", "terms", "range", "prefix", "wildcard", "regexp"}
@@ -52,10 +52,9 @@ def scored(search: Search) -> Iterator[Finding]:
         elif leg.name == "bool" and not SCORING & leg.options.keys():
             reason = "a bool of conditions alone scores 0, and a hybrid query leaves out what scores 0"
             yield refusal(leg.at, f"{reason}; conditions belong into hybrid.filter")
-        elif (boosted := _boosted(leg)) is not None:
-            del boosted["boost"]
+        elif _boosted(leg):
             reason = "a boost of a whole leg changes nothing, since its scores are normalised or ranked"
-            yield rewrite(f"{leg.at}.boost", f"{reason}; weights of the search pipeline do")
+            yield note(f"{leg.at}.boost", f"{reason}; weights of the search pipeline do")
 
 
 def leg_name(leg: Clause) -> str:
@@ -64,11 +63,8 @@ def leg_name(leg: Clause) -> str:
     return "+".join(sorted(fields)) or KEYWORD_LEG
 
 
-def _boosted(leg: Clause) -> dict[str, Json] | None:
-    """Where the boost of a whole leg stands."""
-    places = [leg.options, *(value for value in leg.options.values() if isinstance(value, dict))]
-    if leg.name == "bool" and "boost" not in leg.options:
-        return None
-    if leg.name not in VECTOR_CLAUSES and list(children(leg)):
-        places = [leg.options]
-    return next((place for place in places if place.get("boost", 1) != 1), None)
+def _boosted(leg: Clause) -> bool:
+    """The whole leg has a boost."""
+    compound = leg.name not in VECTOR_CLAUSES and list(children(leg))
+    places = [leg.options] if compound else [leg.options, *leg.options.values()]
+    return any(isinstance(place, dict) and place.get("boost", 1) != 1 for place in places)

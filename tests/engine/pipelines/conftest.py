@@ -131,14 +131,14 @@ class Shop:
         return {name: counters[name] for name in ("requests", "texts", "images")}
 
 
-OpenShop = Callable[[Mapping[str, Any]], Shop]
+OpenShop = Callable[..., Shop]
 
 
 @pytest.fixture(scope="session")
 def open_shop(client: OpenSearch, serve_models: Callable[[], Any]) -> OpenShop:
     """Provision a configuration (neuralshelf.yaml as a mapping) with a model server of its own."""
 
-    def opened(values: Mapping[str, Any]) -> Shop:
+    def opened(values: Mapping[str, Any], store: VectorStore = VectorStore()) -> Shop:  # noqa: B008 - it is frozen
         server = serve_models()
         config = Config.parse(values, "shop.yaml")
         runtime = Runtime(server.region).at(server.url, server.access_key, SecretStr(server.secret_key))
@@ -146,7 +146,7 @@ def open_shop(client: OpenSearch, serve_models: Callable[[], Any]) -> OpenShop:
         wanted = [cluster_settings(runtime), model_group(prefix)]
         for name, spec in config.connectors.items():
             wanted += connector_resources(name, spec, runtime=runtime, prefix=prefix, group=wanted[1].name)
-        wanted += pipeline_resources(config.index, config.search, config.connectors, store=VectorStore(), prefix=prefix)
+        wanted += pipeline_resources(config.index, config.search, config.connectors, store=store, prefix=prefix)
         apply(client, plan(wanted, observe(client, wanted, prefix=prefix), prefix=prefix))
         search = config.search
         return Shop(client, config.index.name, search.template, search.keyword_template, server.local_url)

@@ -134,7 +134,7 @@ class SearchSpec(Frozen):
         combination: how a document's scores are joined: a mean weighted by `weights`, or the ranks alone (rrf), for
             which nothing is normalised.
         rank_constant: of rrf: a document at rank r (from 1) of a leg gets weight / (rank_constant + r).
-        k: candidates a leg gives per shard, and how deep paging goes.
+        k: candidates a leg gives per shard, and how deep paging goes; at least the ten hits of a page.
         filters: fields that a search can be narrowed by.
     """
 
@@ -144,7 +144,7 @@ class SearchSpec(Frozen):
     normalization: Normalization = "min_max"
     combination: Combination = "arithmetic_mean"
     rank_constant: int = Field(default=60, ge=1, le=10_000)
-    k: int = Field(default=100, ge=1, le=10_000)
+    k: int = Field(default=100, ge=10, le=10_000)
     filters: tuple[str, ...] = Field(default=(), strict=False)
 
     @field_validator("weights")

@@ -155,14 +155,14 @@ def _next_page(search: Search, names: list[str]) -> Iterator[Finding]:
         yield refusal("search_after", "with from is a 500: it says where the page begins")
     if names[-1] != "_id":
         reason = "equal values at the end of a page are passed over: let the sort end with _id"
-        yield refusal("search_after", reason, "neural-search #1044")
+        yield refusal("search_after", reason)
     if search.hybrid is None:
         return
     if search.facts.shards > 1:
         reason = (
             "a hybrid query over several shards ends in a 500 (no_such_element_exception) when one shard has no more"
         )
-        yield refusal("search_after", f"{reason}; page with from", "neural-search #1044")
+        yield refusal("search_after", f"{reason}; page with from")
     elif search.facts.replicas and "preference" not in search.params:
         reason = "replicas list in different orders, so that pages overlap: give ?preference= a word of the session"
         yield refusal("search_after", reason, "neural-search #1044")

@@ -38,9 +38,9 @@ def deep(search: Search) -> Iterator[Finding]:
     elif search.body.get("from", 0) == 0 and needed <= search.facts.window:
         hybrid.options[DEPTH] = needed
         reason = f"the page needs {needed} candidates a leg; with {depth or 'no ' + DEPTH} it would be short"
-        yield rewrite(at, f"{reason} or {UNSTABLE}: keep {needed} for the pages that follow", "neural-search #756")
+        yield rewrite(at, f"{reason} or {UNSTABLE}: keep {needed} for the pages that follow", "neural-search #1174")
     else:
-        reason = f"the page needs {needed} candidates a leg, there are {depth or search.facts.k}: 400, or a short page"
+        reason = f"the page needs {needed} candidates a leg, there are {depth or search.facts.k}: hits are missing"
         yield refusal(
             at, f"{reason}; give all pages of this search the same {DEPTH} of {needed}", "neural-search #1174"
         )

@@ -27,7 +27,7 @@ def mixed(search: Search) -> Iterator[Finding]:
         fields = {one.field for child in inside for one in vectors_in(child)}
         if len(inside) > 1 and (len(fields) > 1 or (fields and not all(vectors_in(child) for child in inside))):
             reason = "BM25 (0 to about 30) and vector scores (0 to 1) are added up or compared as they are"
-            yield refusal(found.at, f"{reason}: make them legs of a hybrid query", "neural-search #299")
+            yield refusal(found.at, f"{reason}: make them legs of a hybrid query")
 
 
 def after(search: Search) -> Iterator[Finding]:

@@ -40,7 +40,7 @@ def counted(search: Search) -> Iterator[Finding]:
         )
     else:
         reason = f"the pipeline's weights are for {', '.join(wanted)}; these legs are {', '.join(names)}"
-        yield refusal(at, f"{reason}: bring a search_pipeline with weights of your own", "neural-search #1273")
+        yield refusal(at, f"{reason}: bring a search_pipeline with weights of your own")
 
 
 def scored(search: Search) -> Iterator[Finding]:
@@ -48,7 +48,9 @@ def scored(search: Search) -> Iterator[Finding]:
     for leg in search.legs:
         if leg.name in CONSTANT:
             reason = f"all hits of {leg.name} score the same: which of them become candidates is chance, each gets 1.0"
-            yield refusal(leg.at, f"{reason}; as a condition it belongs into hybrid.filter", "neural-search #299")
+            yield refusal(
+                leg.at, f"{reason}; as a condition it belongs into hybrid.filter", "neural-search #299, #1189"
+            )
         elif leg.name == "bool" and not SCORING & leg.options.keys():
             reason = "a bool of conditions alone scores 0, and a hybrid query leaves out what scores 0"
             yield refusal(leg.at, f"{reason}; conditions belong into hybrid.filter")

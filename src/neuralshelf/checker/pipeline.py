@@ -132,7 +132,7 @@ def _weights(search: Search, at: str) -> Iterator[Finding]:
         return
     if len(numbers) != len(search.legs):
         reason = f"{len(numbers)} weights for {len(search.legs)} legs: 400"
-        yield refusal(at, f"{reason}; give one a leg, in their order", "neural-search #1273")
+        yield refusal(at, f"{reason}; give one a leg, in their order")
     elif any(not 0 <= number <= 1 for number in numbers) or abs(sum(numbers) - 1) > 0.01:
         yield refusal(at, f"weights {given} must be from 0 to 1 and sum to 1: 400")
     elif any(type(weight) is not float for weight in given):

@@ -17,7 +17,12 @@ def opened(search: Search) -> Iterator[Finding]:
             node = _decoded(found)
             found.node.clear()
             found.node.update(node)
-            yield rewrite(found.at, "the query that it holds stands here now, so that it can be checked")
+            if '"neural"' in json.dumps(node):
+                yield rewrite(
+                    found.at, "the neural_query_enricher doesn't reach into it: the query that it holds stands here now"
+                )
+            else:
+                yield note(found.at, "looked into: the query that it holds stands here now")
         elif found.name == "template" and "model_id" not in json.dumps(found.options):
             reason = (
                 "the neural_query_enricher doesn't reach into a template query: 400, unless neural has its model_id"
@@ -49,7 +54,7 @@ def top_level(search: Search) -> Iterator[Finding]:
             yield rewrite(outer.at, reason, "neural-search #282")
         else:
             reason = f"inside {outer.name} a hybrid query is a 400 or adds up raw scores: it has to be the whole query"
-            yield refusal(found.at, f"{reason}; put {outer.name} into its legs", "neural-search #1135")
+            yield refusal(found.at, f"{reason}; put {outer.name} into its legs")
 
 
 def _decoded(wrapper: Clause) -> dict[str, object]:

@@ -146,13 +146,16 @@ def shelves(open_shop: Callable[..., Shop], client: OpenSearch, made: dict[str, 
 
 
 def _neighbours(client: OpenSearch) -> None:
-    """What stands beside the shelves: an alias a tenant, and an index that no search pipeline belongs to."""
-    for shards in (1, 3):
-        alias = {"filter": {"term": {"tenant": "t3"}}}
-        client.indices.put_alias(index=f"shelf{shards}-1", name=f"tenant{shards}", body=alias)
-        physical = client.indices.get(index=f"shelf{shards}-1")[f"shelf{shards}-1"]
-        bare = {"settings": {"index.knn": True}, "mappings": physical["mappings"]}
-        client.indices.create(index=f"bare{shards}", body=bare)
+    """Beside each shelf: an alias of one tenant, a copy without a search pipeline, an empty index with another."""
+    for shards, other in ((1, 3), (3, 1)):
+        index = f"shelf{shards}-1"
+        client.indices.put_alias(index=index, name=f"tenant{shards}", body={"filter": {"term": {"tenant": "t3"}}})
+        client.indices.put_settings(index=index, body={"index.blocks.write": True})
+        bare = {"settings": {"index.search.default_pipeline": "_none"}}
+        client.indices.clone(index=index, target=f"bare{shards}", body=bare)
+        mappings = client.indices.get(index=index)[index]["mappings"]
+        settings = {"index.knn": True, "index.search.default_pipeline": f"shelf{other}-test-shelf{other}-search"}
+        client.indices.create(index=f"empty{shards}", body={"settings": settings, "mappings": mappings})
 
 
 WRITE = os.environ.get("NEURALSHELF_GOLDEN") == "write"

@@ -1,7 +1,7 @@
 """Every shape of search: the rows of docs/queries.md, each with what is meant by it.
 
-A shape is written for an index like the shelves of conftest: legs keyword, text_vector and image_vector with weights 0.3,
-0.3 and 0.4, and 60 candidates (`search.k`).
+A shape is written for an index like the shelves of conftest: the legs keyword, text_vector and image_vector weigh 0.3, 0.3
+and 0.4, and give 60 candidates (`search.k`).
 """
 
 import base64
@@ -63,6 +63,11 @@ def inline(weights: Json = WEIGHTS, normalization: str = "min_max", combination:
         return {"phase_results_processors": [{"score-ranker-processor": {"combination": joined}}]}
     parts = {"normalization": {"technique": normalization}, "combination": joined}
     return {"phase_results_processors": [{"normalization-processor": parts}]}
+
+
+def wrapped(query: Json) -> Json:
+    """A query in base64."""
+    return {"wrapper": {"query": base64.b64encode(json.dumps(query).encode()).decode()}}
 
 
 def vector_legs(condition: Json = None) -> tuple[Json, Json, Json]:
@@ -208,20 +213,24 @@ HYBRID = (
     ),
     wrong("k and min_score", body(hybrid(WORDS, neural(min_score=0.5), neural("image_vector")))),
     wrong("empty query_text", body(hybrid(WORDS, neural(text=" "), neural("image_vector")))),
-    mended(
-        "`wrapper` around it",
-        body({"wrapper": {"query": base64.b64encode(json.dumps(hybrid(depth=None)).encode()).decode()}}),
-    ),
+    right("`wrapper` around it", body(wrapped(hybrid(*vector_legs())))),
+    mended("`wrapper` around it, with `neural`", body(wrapped(hybrid()))),
     mended("bool with a filter around it", body({"bool": {"must": [hybrid()], "filter": [TENANT]}}), TENANTS),
     mended(
         "bool with must_not around it",
         body({"bool": {"must": [hybrid()], "must_not": [TENANT]}}),
         replace(USUAL, keep=lambda document: document["tenant"] != "t3"),
     ),
-    wrong("beside another query in a bool", body({"bool": {"should": [hybrid(), {"match": {"title": "oak"}}]}})),
-    wrong("inside function_score", body({"function_score": {"query": hybrid(), "weight": 2}})),
-    wrong("inside constant_score", body({"constant_score": {"filter": hybrid()}})),
-    wrong("inside boosting", body({"boosting": {"positive": hybrid(), "negative": TENANT, "negative_boost": 0.5}})),
+    wrong(
+        "beside another query in a bool",
+        body({"bool": {"should": [hybrid(*vector_legs()), {"match": {"title": "oak"}}]}}),
+    ),
+    wrong("inside function_score", body({"function_score": {"query": hybrid(*vector_legs()), "weight": 2}})),
+    wrong("inside constant_score", body({"constant_score": {"filter": hybrid(*vector_legs())}})),
+    wrong(
+        "inside boosting",
+        body({"boosting": {"positive": hybrid(*vector_legs()), "negative": TENANT, "negative_boost": 0.5}}),
+    ),
     wrong("inside a hybrid query", body(hybrid(WORDS, hybrid(), neural()))),
 )
 
@@ -340,7 +349,7 @@ PIPELINES = (
     mended("search_pipeline=_none", body(), params={"search_pipeline": "_none"}),
     wrong("a pipeline that isn't there", body(search_pipeline="nobody-search")),
     wrong("index without a search pipeline", body(hybrid(*vector_legs())), target="bare{n}"),
-    wrong("two indexes with different pipelines", body(hybrid(*vector_legs())), target="shelf1,shelf3"),
+    wrong("two indexes with different pipelines", body(hybrid(*vector_legs())), target="shelf{n},empty{n}"),
     wrong(
         "filter_query processor",
         body(
@@ -440,7 +449,7 @@ ANSWERS = (
     wrong("vector on a text field", body({"knn": {"title": {"vector": [1.0], "k": 10}}}), VECTOR),
     wrong(
         "vector of the wrong length",
-        body(hybrid(WORDS, {"knn": {"text_vector": {"vector": [1.0], "k": 10}}}, neural())),
+        body(hybrid(WORDS, {"knn": {"text_vector": {"vector": [1.0], "k": 10}}}, neural("image_vector"))),
     ),
     wrong(
         "vector of zeros",

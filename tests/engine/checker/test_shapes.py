@@ -16,6 +16,12 @@ from .shapes import GROUPS, Shape
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "queries.md"
 HEADERS = ("search", "verdict", "as it is", "why")
 SHARDS = (1, 3)
+NAMES = (
+    (r"shelf[13]", "products"),
+    (r"empty[13]", "others"),
+    (r"bare[13]", "products"),
+    (r"[\w-]{20} is not", "MODEL is not"),
+)
 
 
 def on(shelf: Shelf, shards: int, value: Any) -> Any:
@@ -70,7 +76,9 @@ def row(shape: Shape, both: Sequence[tuple[Verdict, str]]) -> list[str]:
     weight = Grade.NOTE if set(words) == {"correct"} else Grade.REFUSAL if "refused" in words else Grade.REWRITE
     told = next((f for f in findings if f.grade == weight), None)
     why = "" if told is None else told.reason + (f" ({told.issue})" if told.issue else "")
-    return [shape.name, verdict, asked, re.sub(r"shelf[13]", "products", why)]
+    for pattern, word in NAMES:
+        why = re.sub(pattern, word, why)
+    return [shape.name, verdict, asked, why]
 
 
 def shown(differs: str) -> str:

@@ -1,7 +1,7 @@
 """Every shape of search: the rows of docs/queries.md, each with what is meant by it.
 
-A shape is written for an index like the shelves of conftest: the legs keyword, text_vector and image_vector weigh 0.3, 0.3
-and 0.4, and give 60 candidates (`search.k`).
+A shape is written for an index like the shelves of conftest: the legs keyword, text_vector and image_vector weigh 0.3,
+0.3 and 0.4, and give 60 candidates (`search.k`).
 """
 
 import base64

@@ -1,0 +1,101 @@
+"""What the tables of docs/queries.md say without showing it: inner hits, ends of pages, nested vectors."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from opensearchpy import OpenSearch, TransportError
+
+from neuralshelf.checker import check
+from neuralshelf.checker.live import read_facts
+
+from .conftest import Shelf
+from .shapes import TENANT, WORDS, K, body, hybrid, knn, of, vector_legs
+
+Json = Any
+
+
+def test_inner_hits_are_not_ranked_by_the_joined_score(shelves: Sequence[Shelf]) -> None:
+    shelf = shelves[0]
+    sent = body(hybrid(*vector_legs()), 30, collapse={"field": "product", "inner_hits": {"name": "views", "size": 3}})
+    hits = shelf.client.search(index=shelf.index, body=sent)["hits"]["hits"]
+    first = [hit["inner_hits"]["views"]["hits"]["hits"][0] for hit in hits]
+    assert any(inner["_id"] != hit["_id"] for inner, hit in zip(first, hits, strict=True))
+    assert max(inner["_score"] for inner in first) > 1
+
+
+def walk(shelf: Shelf, sort: Json, size: int = 50) -> tuple[list[str], int]:
+    """Ids of all pages by search_after, and the status with which it ends."""
+    seen: list[str] = []
+    after: Json = {}
+    while True:
+        try:
+            found = shelf.client.search(index=shelf.index, body=body(hybrid(*vector_legs()), size, sort=sort, **after))
+        except TransportError as fault:
+            return seen, int(fault.status_code)
+        hits = found["hits"]["hits"]
+        if not hits:
+            return seen, 200
+        seen += [hit["_id"] for hit in hits]
+        after = {"search_after": hits[-1]["sort"]}
+
+
+def test_search_after_ends_in_an_error_on_several_shards_and_passes_over_equals(shelves: Sequence[Shelf]) -> None:
+    every = hybrid(*vector_legs())
+    wanted = {
+        shelf.index: shelf.client.search(index=shelf.index, body=body(every, 0))["hits"]["total"] for shelf in shelves
+    }
+    by_price = [{"price": "asc"}, {"_id": "asc"}]
+    assert len({*walk(shelves[0], by_price)[0]}) == wanted[shelves[0].index]["value"]
+    seen, status = walk(shelves[1], by_price, 10)
+    assert status == 500
+    assert len({*seen}) < wanted[shelves[1].index]["value"]
+    assert len({*walk(shelves[0], [{"category": "asc"}])[0]}) < wanted[shelves[0].index]["value"]
+
+
+@pytest.fixture(scope="module")
+def parts(client: OpenSearch, shelves: Sequence[Shelf]) -> Iterator[str]:
+    """An index whose vectors are in a nested field, a part a document."""
+    vector = {"type": "knn_vector", "dimension": 384, "space_type": "cosinesimil"}
+    nested = {"type": "nested", "properties": {"vector": {**vector, "method": {"name": "hnsw", "engine": "lucene"}}}}
+    properties = {"title": {"type": "text"}, "tenant": {"type": "keyword"}, "parts": nested}
+    pipeline = {"phase_results_processors": [{"normalization-processor": {}}]}
+    client.transport.perform_request("PUT", "/_search/pipeline/parts", body=pipeline)
+    settings = {"index.knn": True, "index.search.default_pipeline": "parts"}
+    client.indices.create(index="parts", body={"settings": settings, "mappings": {"properties": properties}})
+    lines: list[Json] = []
+    for identity, document in list(shelves[0].oracle.documents.items())[:200]:
+        kept = {key: document[key] for key in ("title", "tenant")}
+        lines += [{"index": {"_id": identity}}, {**kept, "parts": [{"vector": document["text_vector"]}]}]
+    assert not client.bulk(body=lines, index="parts", refresh=True)["errors"]
+    yield "parts"
+    client.indices.delete(index="parts")
+    client.transport.perform_request("DELETE", "/_search/pipeline/parts")
+
+
+def test_a_filter_of_the_hybrid_query_gets_into_nested_vectors(
+    client: OpenSearch, shelves: Sequence[Shelf], parts: str
+) -> None:
+    facts = read_facts(client, parts, shelves[0].configured)
+    inside = {"nested": {"path": "parts", "query": {"knn": {"parts.vector": knn(5)["knn"]["text_vector"]}}}}
+    sent = body(hybrid(WORDS, inside, filter=TENANT), 5)
+    found = check(facts, sent)
+    assert (found.word, found.findings[-1].issue) == ("rewritten", "neural-search #1759")
+    exact = shelves[0].oracle.scores(knn(10_000))
+    first = [one.id for one in exact if int(one.id[1:]) < 200 and of("t3")(shelves[0].oracle.documents[one.id])][:5]
+    asked = {name: client.search(index=parts, body=one) for name, one in (("raw", sent), ("right", found.body))}
+    near = {name: {hit["_id"] for hit in answer["hits"]["hits"]} for name, answer in asked.items()}
+    everything = client.search(index=parts, body={**dict(found.body or {}), "size": K})["hits"]["hits"]
+    assert set(first) <= {hit["_id"] for hit in everything}
+    assert near["raw"] != near["right"]
+    assert check(facts, found.body).word == "correct"
+
+
+def test_what_was_reported_and_is_right_in_3_6(shelves: Sequence[Shelf]) -> None:
+    """Totals that depended on size (neural-search #756), collapse (#665): correct, and the tables show them so."""
+    for shelf in shelves:
+        totals = {
+            shelf.client.search(index=shelf.index, body=body(size=size))["hits"]["total"]["value"]
+            for size in (1, 7, 50)
+        }
+        assert len(totals) == 1

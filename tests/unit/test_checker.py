@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuralshelf.checker import Facts, Grade, check, facts_of
@@ -169,6 +169,8 @@ NODES = st.recursive(
     ),
     max_leaves=6,
 )
+"""Queries, of which many are none."""
+
 KEYS = st.fixed_dictionaries(
     {},
     optional={
@@ -183,6 +185,7 @@ KEYS = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(node=NODES, more=KEYS)
 def test_no_body_gives_a_traceback_and_what_is_rewritten_is_then_right(facts: Facts, node: Json, more: Json) -> None:
     found = check(facts, {"query": node, "_source": False, **more})

@@ -50,8 +50,9 @@ def check(facts: Facts, body: Json, params: Mapping[str, str] | None = None) -> 
         search = Search.of(facts, body, params or {})
         for rule in RULES:
             found += rule(search)
-    except Malformed as fault:
-        found.append(refusal(fault.path, f"{fault}: 400"))
+    except (Malformed, RecursionError) as fault:
+        at, told = (fault.path, str(fault)) if isinstance(fault, Malformed) else ("query", "nested too deeply")
+        found.append(refusal(at, f"{told}: 400"))
         return Verdict(tuple(found), None, dict(params or {}))
     made = Verdict(tuple(found), search.body, search.params)
     return made if made.word != "refused" else Verdict(made.findings, None, dict(params or {}))

@@ -1,5 +1,6 @@
 """The query language as a tree: every clause with its place, and filters as sets of conditions."""
 
+import copy
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -130,8 +131,8 @@ def conditions(node: Json) -> dict[str, Json]:
 
 
 def joined(found: Mapping[str, Json]) -> Json:
-    """The filter that holds when all `found` hold."""
-    nodes = list(found.values())
+    """The filter that holds when all `found` hold; a copy."""
+    nodes = copy.deepcopy(list(found.values()))
     return nodes[0] if len(nodes) == 1 else {"bool": {"filter": nodes}}
 
 
@@ -171,6 +172,6 @@ def narrowed(node: dict[str, Json], more: dict[str, Json]) -> dict[str, Json]:
         of.options["query"] = narrowed(of.options["query"], more)
         return node
     if of.name == "bool" and "should" not in of.options:
-        of.options["filter"] = list((conditions(of.options.get("filter", [])) | more).values())
+        of.options["filter"] = copy.deepcopy(list((conditions(of.options.get("filter", [])) | more).values()))
         return node
-    return {"bool": {"must": [node], "filter": list(more.values())}}
+    return {"bool": {"must": [node], "filter": copy.deepcopy(list(more.values()))}}

@@ -48,6 +48,9 @@ def after(search: Search) -> Iterator[Finding]:
         more = beside(found)
         inside = [one for child in children(found) if not child.silent for one in vectors_in(child)]
         if lacking := [one for one in inside if not more.keys() <= conditions(one.vector.get("filter", [])).keys()]:
+            if any('"neural"' in text or '"knn"' in text for text in more):
+                yield refusal(f"{found.at}.filter", "the k nearest are no condition: make a leg of them")
+                continue
             for one in lacking:
                 narrowed(one.node, more)
             yield rewrite(f"{found.at}.filter", f"{AFTER}: it stands in the vector clause, too", "k-NN #1291")

@@ -1,6 +1,6 @@
 """One search as OpenSearch would take it: body, URL parameters, and what it meets."""
 
-import copy
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +12,8 @@ from neuralshelf.checker.facts import Facts
 Json = Any
 NORMALISERS = ("normalization-processor", "score-ranker-processor")
 DEFAULT_SIZE = 10  # OpenSearch's own
+
+_OBJECTS = ("aggregations", "aggs", "collapse", "post_filter")
 
 _NUMBERS = ("from", "size", "terminate_after")
 _FLAGS = ("explain", "profile", "track_scores")
@@ -36,9 +38,14 @@ class Search:
         """Raises Malformed when it is no search."""
         if not isinstance(body, dict):
             raise Malformed("", "the body must be a JSON object")
-        made, left = copy.deepcopy(body), dict(params)
+        # by way of JSON: a copy in which nothing stands in two places at once, since rules change what they find
+        made, left = json.loads(json.dumps(body)), dict(params)
         for name in [name for name in left if name in (*_NUMBERS, *_FLAGS, *_WORDS, "sort")]:
             made[name] = _parsed(name, left.pop(name))
+        for name in _OBJECTS:
+            if not isinstance(made.get(name, {}), dict):
+                raise Malformed(name, "must be an object")
+        _pipeline(made.get("search_pipeline", {}))
         for name in ("from", "size"):
             if name in made:
                 made[name] = _number(made[name], name)
@@ -118,6 +125,9 @@ def normaliser(pipeline: Mapping[str, Json] | None) -> dict[str, Json] | None:
         for name in NORMALISERS:
             if name in processor:
                 options: dict[str, Json] = processor[name]
+                for part in ("normalization", "combination"):
+                    if not isinstance(options.get(part, {}), dict):
+                        raise Malformed(f"search_pipeline.{name}.{part}", "must be an object")
                 return options
     return None
 
@@ -136,6 +146,17 @@ def models_of(pipeline: Mapping[str, Json] | None) -> dict[str, str]:
 def whole(value: Json, path: str) -> int:
     """A number that may stand in quotes, as OpenSearch takes it."""
     return _number(value, path)
+
+
+def _pipeline(named: Json) -> None:
+    """Raises Malformed when it is neither the name of a pipeline nor one."""
+    parts = named if isinstance(named, dict) else {}
+    lists = [parts.get(f"{kind}_processors", []) for kind in ("request", "phase_results", "response")]
+    processors = [one for listed in lists if isinstance(listed, list) for one in listed]
+    options = [value for one in processors if isinstance(one, dict) for value in one.values()]
+    sound = isinstance(named, str | dict) and all(isinstance(listed, list) for listed in lists)
+    if not (sound and all(isinstance(one, dict) for one in [*processors, *options])):
+        raise Malformed("search_pipeline", "must be the name of a pipeline, or lists of processors")
 
 
 def _number(value: Json, path: str) -> int:

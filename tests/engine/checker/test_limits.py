@@ -46,8 +46,10 @@ def test_search_after_ends_in_an_error_on_several_shards_and_passes_over_equals(
     assert len({hit["_id"] for hit in walk(one, by_price)}) == total
     assert len({hit["_id"] for hit in walk(one, by_category)}) < total
     *_, last_but_one, last = after(three, [{"price": "desc"}, {"_id": "desc"}], None, 2)[::-1]
-    with pytest.raises(TransportError, match="no_such_element"):  # a single hit is left, on one of three shards
+    with pytest.raises(TransportError) as refused:  # a single hit is left, on one of three shards
         after(three, by_price, last_but_one["sort"])
+    assert refused.value.status_code == 500
+    assert "no_such_element" in str(refused.value.info)
     assert last["sort"] > last_but_one["sort"]
 
 

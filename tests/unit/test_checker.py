@@ -94,6 +94,8 @@ def test_document_level_security_is_refused_where_vectors_are_asked(facts: Facts
     assert check(secured, hybrid()).word == "refused"
     assert "#1303" in check(secured, hybrid()).findings[0].issue
     assert check(secured, {"query": WORDS, "_source": False}).word == "correct"
+    unknown = check(replace(facts, secured=None), hybrid())
+    assert (unknown.word, unknown.findings[0].grade) == ("correct", Grade.NOTE)
 
 
 def test_a_lost_pipeline_is_told_once(facts: Facts) -> None:

@@ -40,7 +40,7 @@ class Facts:
         shards: of all indexes behind the target.
         views: the most documents that one product has; 0 when not known.
         narrowed: the filter of the alias, or of the aliases, if it has one.
-        secured: a role of this login sees only some documents.
+        secured: a role of this login lets it see only some documents; None when that can't be read.
     """
 
     target: str
@@ -56,7 +56,7 @@ class Facts:
     replicas: int = 0
     views: int = 0
     narrowed: Json = None
-    secured: bool = False
+    secured: bool | None = False
     window: int = MAX_WINDOW
 
 

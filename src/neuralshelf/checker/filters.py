@@ -13,8 +13,9 @@ from neuralshelf.checker.clauses import (
     vectors_in,
 )
 from neuralshelf.checker.search import Search
-from neuralshelf.checker.verdict import Finding, refusal, rewrite
+from neuralshelf.checker.verdict import Finding, note, refusal, rewrite
 
+DLS = "neural-search #1303, ml-commons #3815"
 AFTER = "is looked at after the k nearest were taken, so that fewer are left"
 
 
@@ -35,12 +36,16 @@ def after(search: Search) -> Iterator[Finding]:
     query = search.query
     if query is None or not any(vectors_in(query)):
         return
-    if search.facts.secured:
+    if search.facts.secured is None:
+        yield note(
+            "query", "this login may not read its roles: if one lets it see some documents only, answers differ", DLS
+        )
+    elif search.facts.secured:
         reason = f"a role lets this login see some documents only; that {AFTER}, and hybrid scores are not normalised"
         yield refusal(
             "query",
             f"{reason}: use an index or a filtered alias a group of users",
-            "neural-search #1303, ml-commons #3815",
+            DLS,
         )
     for found in list(search.clauses):
         if "nested.query" in found.above:

@@ -119,15 +119,17 @@ def _views(client: OpenSearch, target: str, product: str | None) -> int:
     return max((int(bucket["doc_count"]) for bucket in answer["aggregations"]["views"]["buckets"]), default=0)
 
 
-def _secured(client: OpenSearch, indexes: tuple[str, ...]) -> bool:
-    """A role of this login has document-level security on one of the indexes, as far as the login may read roles."""
+def _secured(client: OpenSearch, indexes: tuple[str, ...]) -> bool | None:
+    """Whether a role of this login has document-level security on one of the indexes; None when it may not read roles."""
     account, roles = (
         client.transport.perform_request("GET", f"/_plugins/_security/{path}", params={"ignore": (400, 401, 403, 404)})
         for path in ("authinfo", "api/roles")
     )
     if "roles" not in account:  # no security plugin
         return False
-    permissions = [one for role in account["roles"] for one in roles.get(role, {}).get("index_permissions", [])]
+    if not all(isinstance(roles.get(role), dict) for role in account["roles"]):
+        return None
+    permissions = [one for role in account["roles"] for one in roles[role].get("index_permissions", [])]
     return any(
         one.get("dls") and any(fnmatchcase(index, pattern) for index in indexes for pattern in one["index_patterns"])
         for one in permissions

@@ -41,7 +41,7 @@ def after(search: Search) -> Iterator[Finding]:
             "query", "this login may not read its roles: if one lets it see some documents only, answers differ", DLS
         )
     elif search.facts.secured:
-        reason = f"a role lets this login see some documents only; that {AFTER}, and hybrid scores are not normalised"
+        reason = f"a role lets this login see some documents only; that {AFTER}, and a hybrid query is a 400"
         yield refusal(
             "query",
             f"{reason}: use an index or a filtered alias a group of users",

@@ -35,9 +35,7 @@ def counted(search: Search) -> Iterator[Finding]:
     if len(present) == len(legs) - sum(blank) and present.keys() <= set(wanted):
         search.hybrid.options["queries"] = [present.get(name, {"match_none": {}}) for name in wanted]
         reason = f"the pipeline's weights are for {', '.join(wanted)}, not for {', '.join(names)}"
-        yield rewrite(
-            at, f"{reason}: legs in that order now, match_none for one that is left out", "neural-search #1273"
-        )
+        yield rewrite(at, f"{reason}: legs in that order now, match_none for one that is left out")
     else:
         reason = f"the pipeline's weights are for {', '.join(wanted)}; these legs are {', '.join(names)}"
         yield refusal(at, f"{reason}: bring a search_pipeline with weights of your own")

@@ -120,7 +120,7 @@ def _views(client: OpenSearch, target: str, product: str | None) -> int:
 
 
 def _secured(client: OpenSearch, indexes: tuple[str, ...]) -> bool | None:
-    """Whether a role of this login has document-level security on one of the indexes; None when it may not read roles."""
+    """Whether a role of this login has document-level security on an index; None when it may not read roles."""
     account, roles = (
         client.transport.perform_request("GET", f"/_plugins/_security/{path}", params={"ignore": (400, 401, 403, 404)})
         for path in ("authinfo", "api/roles")

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from opensearchpy import OpenSearch
+import pytest
+from opensearchpy import OpenSearch, TransportError
 
 from neuralshelf.checker import check, facts_of
 from neuralshelf.checker.live import read_facts
@@ -25,12 +26,16 @@ def test_a_role_that_narrows_is_refused_or_at_least_told(
     permission = {"index_patterns": ["shelf*"], "allowed_actions": RIGHTS, "dls": DLS}
     body = {"cluster_permissions": CLUSTER, "index_permissions": [permission]}
     user = engine.client(engine.add_user(client, "narrow", "narrow", body))
-    sent = {**hybrid("red teapot"), "query": hybrid("red teapot")["query"]}
+    sent = hybrid("red teapot")
     filtered = {"query": {"bool": {"filter": [{"term": {"colour": "red"}}]}}, "size": 0}
     assert user.search(index="shelf", body={"query": {"match_all": {}}, "size": 0})["hits"]["total"]["value"] == 9
     assert client.search(index="shelf", body=filtered)["hits"]["total"]["value"] == 9
-    scores = [hit["_score"] for hit in user.search(index="shelf", body=sent)["hits"]["hits"]]
-    assert not scores or max(scores) > 1, "joined scores are at most 1: these are raw ones"
+    with pytest.raises(TransportError, match="must be a top level query"):
+        user.search(index="shelf", body=sent)
+    near = {"query_text": "red teapot", "k": 9}
+    found = user.search(index="shelf", body={"query": {"neural": {"text_vector": near}}})["hits"]["hits"]
+    within = {"neural": {"text_vector": {**near, "filter": {"term": {"colour": "red"}}}}}
+    assert len(found) < len(user.search(index="shelf", body={"query": within})["hits"]["hits"]) == 9
 
     config = Config.parse({**SHOP, "project": "shelf", "index": {**SHOP["index"], "name": "shelf"}}, "shop.yaml")
     configured = facts_of(

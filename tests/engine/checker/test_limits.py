@@ -9,8 +9,8 @@ from opensearchpy import OpenSearch, TransportError
 from neuralshelf.checker import check
 from neuralshelf.checker.live import read_facts
 
-from .conftest import Shelf
-from .shapes import TENANT, WORDS, K, body, hybrid, knn, of, vector_legs
+from .conftest import K, Shelf
+from .shapes import TENANT, WORDS, body, hybrid, knn, of, vector_legs
 
 Json = Any
 
@@ -59,7 +59,7 @@ def parts(client: OpenSearch, shelves: Sequence[Shelf]) -> Iterator[str]:
     vector = {"type": "knn_vector", "dimension": 384, "space_type": "cosinesimil"}
     nested = {"type": "nested", "properties": {"vector": {**vector, "method": {"name": "hnsw", "engine": "lucene"}}}}
     properties = {"title": {"type": "text"}, "tenant": {"type": "keyword"}, "parts": nested}
-    pipeline = {"phase_results_processors": [{"normalization-processor": {}}]}
+    pipeline: Json = {"phase_results_processors": [{"normalization-processor": {}}]}
     client.transport.perform_request("PUT", "/_search/pipeline/parts", body=pipeline)
     settings = {"index.knn": True, "index.search.default_pipeline": "parts"}
     client.indices.create(index="parts", body={"settings": settings, "mappings": {"properties": properties}})

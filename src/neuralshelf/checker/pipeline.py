@@ -4,13 +4,14 @@ import copy
 from collections.abc import Iterator
 
 from neuralshelf.checker.clauses import Clause, clause, walk
-from neuralshelf.checker.search import NORMALISERS, Search, models_of, normaliser
+from neuralshelf.checker.search import Search, models_of, normaliser
 from neuralshelf.checker.verdict import Finding, refusal, rewrite
 
 TECHNIQUES = ("min_max", "l2", "z_score")
 COMBINATIONS = ("arithmetic_mean", "geometric_mean", "harmonic_mean", "rrf")
 GARBAGE = "legs would be listed one after the other, with scores such as -9.5e9 and documents twice"
 AT = "search_pipeline"
+ISSUE = "neural-search #1011"
 
 
 def applies(search: Search) -> Iterator[Finding]:
@@ -105,9 +106,6 @@ def models(search: Search) -> Iterator[Finding]:
                 )
 
 
-ISSUE = "neural-search #1011"
-
-
 def _needs_one(search: Search) -> bool:
     return search.hybrid is not None or any(c.name == "neural" and "model_id" not in c.vector for c in search.clauses)
 
@@ -138,6 +136,3 @@ def _weights(search: Search, at: str) -> Iterator[Finding]:
     elif any(type(weight) is not float for weight in given):
         given[:] = numbers
         yield rewrite(at, "weights must be decimals: a whole number or a text is a 500 (class_cast_exception)")
-
-
-__all__ = ["NORMALISERS", "applies", "joins", "models", "techniques"]

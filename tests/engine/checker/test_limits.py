@@ -9,8 +9,8 @@ from opensearchpy import OpenSearch, TransportError
 from neuralshelf.checker import check
 from neuralshelf.checker.live import read_facts
 
+from .building import TENANT, WORDS, body, hybrid, knn, of, vector_legs
 from .conftest import K, Shelf
-from .shapes import TENANT, WORDS, body, hybrid, knn, of, vector_legs
 
 Json = Any
 

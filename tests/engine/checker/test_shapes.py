@@ -10,8 +10,9 @@ import pytest
 
 from neuralshelf.checker import Grade, Verdict, check
 
+from .building import Shape
 from .conftest import WRITE, Shelf
-from .shapes import GROUPS, Shape
+from .shapes import GROUPS
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "queries.md"
 HEADERS = ("search", "verdict", "as it is", "why")

@@ -9,8 +9,8 @@ import pytest
 
 from neuralshelf.checker import check
 
+from .building import body, both, hybrid, inline, knn
 from .conftest import CATEGORIES, DIMENSIONS, TENANTS, VIEWS, WORDS, Shelf
-from .shapes import body, both, hybrid, inline, knn
 
 Json = Any
 BATCH = 100

@@ -16,6 +16,8 @@ from .shapes import GROUPS
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "queries.md"
 HEADERS = ("search", "verdict", "as it is", "why")
+# a sort by _id is what the checker asks for with search_after; the engine calls it deprecated, once a day
+pytestmark = pytest.mark.filterwarnings("ignore:Loading the fielddata on the _id field")
 SHARDS = (1, 3)
 NAMES = (
     (r"shelf[13]", "products"),

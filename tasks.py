@@ -321,10 +321,18 @@ def cluster(
 
 @task(positional=["text"])
 def search(
-    c: Context, text: str, image: str = "", size: int = 10, json: bool = False, environment: str = "local"
+    c: Context,
+    text: str,
+    image: str = "",
+    pick: str = "",
+    box: str = "",
+    prompt: str = "",
+    size: int = 10,
+    json: bool = False,
+    environment: str = "local",
 ) -> None:
-    """Search by text, by picture ("" --image FILE), or by both."""
-    words = ["--size", str(size), *(["--image", image] if image else []), *flags(json=json)]
+    """Search by text, by picture ("" --image FILE), by both; by one thing in it (--pick N, --prompt, --box)."""
+    words = ["--size", str(size), *options(image=image, pick=pick, box=box, prompt=prompt), *flags(json=json)]
     run("search", *words, *(["--", text] if text else []), environment=environment)
 
 
@@ -353,18 +361,62 @@ def detect(
     pick: str = "",
     box: str = "",
     out: str = "",
+    catalogue: str = "",
     json: bool = False,
     environment: str = "local",
 ) -> None:
-    """Which objects are in a picture (--prompt "shoes . mugs"), and one of them cropped (--pick N, --box, --out)."""
-    words = options(prompt=prompt, pick=pick, box=box, out=out)
-    run("detect", picture, *words, *flags(json=json), environment=environment)
+    """Which objects are in a picture (--prompt "shoes . mugs"), and one of them cropped (--pick N, --box, --out).
+
+    Or "" --catalogue FILE --out FILE.jsonl: a catalogue with a view more for each thing in its pictures.
+    """
+    words = options(prompt=prompt, pick=pick, box=box, out=out, catalogue=catalogue)
+    run("detect", *([picture] if picture else []), *words, *flags(json=json), environment=environment)
 
 
 @task
-def evaluate(c: Context, data: str = "", json: bool = False, environment: str = "local") -> None:
-    """How good the answers of _search are: the sample catalogue, and judged sets below --data."""
-    run("evaluate", *(["--data", data] if data else []), *flags(json=json), environment=environment)
+def evaluate(
+    c: Context,
+    queries: str = "",
+    qrels: str = "",
+    clicks: str = "",
+    measures: str = "",
+    depth: str = "",
+    template: str = "",
+    params: str = "",
+    weights: str = "",
+    save: str = "",
+    saved: str = "",
+    against: str = "",
+    html: str = "",
+    data: str = "",
+    json: bool = False,
+    environment: str = "local",
+) -> None:
+    """How good the answers of _search are: to --queries judged by --qrels or --clicks (--against "KEY=VALUE …":
+    compared with that; --html FILE: as a page); without, the sample catalogue and judged sets below --data."""
+    words = options(queries=queries, qrels=qrels, clicks=clicks, measures=measures, depth=depth, template=template)
+    words += options(params=params, weights=weights, save=save, saved=saved, html=html, data=data)
+    words += [*(["--against", *against.split()] if against else []), *flags(json=json)]
+    run("evaluate", *words, environment=environment)
+
+
+@task
+def tune(
+    c: Context,
+    queries: str = "",
+    qrels: str = "",
+    clicks: str = "",
+    measure: str = "",
+    seed: str = "",
+    out: str = "",
+    write: bool = False,
+    json: bool = False,
+    config: str = "",
+    environment: str = "local",
+) -> None:
+    """Better weights, technique and boosts by judged queries, as a diff to review (--write: take it)."""
+    words = options(queries=queries, qrels=qrels, clicks=clicks, measure=measure, seed=seed, out=out, config=config)
+    run("tune", *words, *flags(write=write, json=json), environment=environment)
 
 
 @task
@@ -457,7 +509,7 @@ namespace = Collection(
     *(demo, example, examples, up, down, status),
     *(plan, apply, drift, destroy, unlock, migrate, verify, doctor, rotate, roles),
     *(ingest, embed, backfill, package, packages, deadletters, coverage, repair),
-    *(search, check_query, detect, evaluate, cluster),
+    *(search, check_query, detect, evaluate, tune, cluster),
     *(preflight, deploy, undeploy, batch, stacks, cost),
     *(test, bench, check),
 )

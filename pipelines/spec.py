@@ -23,7 +23,10 @@ SpaceType = Literal["cosinesimil", "l2"]
 KEYWORD_LEG = "keyword"
 MAX_LEGS = 5  # OpenSearch's own limit of sub-queries in a hybrid query
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
-TEMPLATE_PARAMETERS = frozenset({"text", "image", "from", "size", "weights", "vectors", "collapse"})
+TEMPLATE_PARAMETERS = frozenset({"text", "image", "from", "size", "weights", "vectors", "all_views"})
+MAX_CANDIDATES = 10_000
+"""The most neighbours that k-NN gives per shard, and the deepest that OpenSearch pages."""
+MAX_VIEWS = 100
 
 
 class VectorSpec(Frozen):
@@ -71,7 +74,9 @@ class IndexSpec(Frozen):
         fields: field -> OpenSearch type. The mapping is closed: a document with another field is refused.
         vectors: vector field -> what it is made of.
         product: keyword field that holds the product's id in each of its documents. With it, a product may have several
-            pictures, each in a document of its own; the stored templates list it once with `collapse`.
+            pictures, each in a document of its own; the stored templates list it once, by its best.
+        views: the most documents that a product has. A leg fetches so many times more (`candidates`), since all of them
+            may be among its nearest.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,60}$")
@@ -79,6 +84,7 @@ class IndexSpec(Frozen):
     fields: dict[str, FieldType] = Field(min_length=1)
     vectors: dict[str, VectorSpec] = Field(min_length=1, max_length=MAX_LEGS - 1)
     product: str | None = None
+    views: int = Field(default=10, ge=1, le=MAX_VIEWS)
 
     @field_validator("fields", "vectors")
     @classmethod
@@ -101,6 +107,8 @@ class IndexSpec(Frozen):
                 raise ValueError(f"vectors.{name}.image: {vector.image!r} is a field that is kept; pictures are not")
         if self.product is not None and self.fields.get(self.product) != "keyword":
             raise ValueError(f"product: {self.product!r} is no keyword field of the index")
+        if self.product is None and "views" in self.model_fields_set:
+            raise ValueError("views: goes with product, the field of the product's id")
         for field in self.made:
             if field in self.fields:
                 raise ValueError(f"fields.{field}: the ingest pipeline writes this field, choose another name")
@@ -134,8 +142,11 @@ class SearchSpec(Frozen):
         combination: how a document's scores are joined: a mean weighted by `weights`, or the ranks alone (rrf), for
             which nothing is normalised.
         rank_constant: of rrf: a document at rank r (from 1) of a leg gets weight / (rank_constant + r).
-        k: candidates a leg gives per shard, and how deep paging goes; at least the ten hits of a page.
+        k: candidates a leg gives per shard, and how deep paging goes; of products, where they have several documents
+            (`candidates`); at least the ten hits of a page.
         filters: fields that a search can be narrowed by.
+        deadline: seconds that the page and `neuralshelf search` wait before they search by words alone. OpenSearch
+            waits for a model as long as its connector's search.read_timeout.
     """
 
     template: str = Field(default="product-search", pattern=r"^[a-z][a-z0-9-]*-search$")
@@ -146,6 +157,7 @@ class SearchSpec(Frozen):
     rank_constant: int = Field(default=60, ge=1, le=10_000)
     k: int = Field(default=100, ge=10, le=10_000)
     filters: tuple[str, ...] = Field(default=(), strict=False)
+    deadline: float = Field(default=10.0, ge=0.1, le=600)
 
     @field_validator("weights")
     @classmethod
@@ -199,6 +211,11 @@ class SearchSpec(Frozen):
         return tuple(item.split("^")[0] for item in self.keyword)
 
 
+def candidates(index: IndexSpec, search: SearchSpec) -> int:
+    """Documents that a leg gives per shard: enough for `search.k` products, were all views of each among them."""
+    return search.k * (index.views if index.product else 1)
+
+
 def check(index: IndexSpec, search: SearchSpec, connectors: Mapping[str, ConnectorSpec]) -> None:
     """Hold the three parts of a configuration against each other.
 
@@ -215,6 +232,9 @@ def check(index: IndexSpec, search: SearchSpec, connectors: Mapping[str, Connect
     legs = (KEYWORD_LEG, *index.vectors)
     if set(search.weights) != set(legs):
         raise ValueError(f"search.weights: give one for each of {_listed(legs)}, not for {_listed(search.weights)}")
+    if (needed := candidates(index, search)) > MAX_CANDIDATES:
+        product = f"{index.views} × search.k {search.k} is {needed}"
+        raise ValueError(f"index.views: {product}, over the {MAX_CANDIDATES} candidates of a leg")
     for field in search.keyword_fields:
         if index.fields.get(field) not in ("text", "keyword"):
             raise ValueError(f"search.keyword: {field!r} is no text or keyword field of the index")

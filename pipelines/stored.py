@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from neuralshelf.pipelines.search import search_models
-from neuralshelf.pipelines.spec import KEYWORD_LEG, IndexSpec, SearchSpec
+from neuralshelf.pipelines.spec import KEYWORD_LEG, IndexSpec, SearchSpec, candidates
 from neuralshelf.resource import Kind, Resource
 from neuralshelf.templates import render
 
@@ -22,6 +22,9 @@ def search_templates(
 ) -> list[Resource]:
     """Two templates: the search itself, and one by words alone for when the models are away.
 
+    With `index.product` both list products: a product once, as the document that scores best in the joined ranking
+    (OpenSearch collapses after it has joined the legs), and how many there are as the aggregation `products`.
+
     Args:
         places: makes a template whose searches are right on any of these indexes, whichever the alias names when a
             query's vector is ready; for the moments in which it moves.
@@ -29,6 +32,7 @@ def search_templates(
     values = {
         "index": index,
         "search": search,
+        "candidates": candidates(index, search),
         "filters": search.filters,
         "hidden": index.made,
         "keyword_fields": [_searched(index, item) for item in search.keyword],

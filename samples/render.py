@@ -27,10 +27,9 @@ from samples.geometry import Mesh, Part, Points, grid
 from samples.geometry.mesh import rotation
 from samples.materials import material
 from samples.shaders import shader
-from samples.views import View, catalogue_view, query_views
+from samples.views import FIELD_OF_VIEW, View, catalogue_view, frame, query_views
 
 PIXELS, SAMPLES, QUALITY = 256, 12, 88
-FIELD_OF_VIEW = np.deg2rad(28)
 
 
 def new_scene() -> Any:
@@ -122,25 +121,13 @@ def add_light(scene: Any, view: View, height: float) -> None:
 
 
 def add_camera(scene: Any, view: View, vertices: Points) -> None:
-    """A camera whose picture the product's outline fills to `view.fill`, found in a few steps."""
-    tilt = np.deg2rad(view.tilt)
-    backwards = rotation("z", view.turn) @ np.array([0, -np.cos(tilt), np.sin(tilt)])
-    right = np.cross(-backwards, [0, 0, 1])
-    right = right / np.linalg.norm(right)
-    up = np.cross(right, -backwards)
-    target, distance = (vertices.max(0) + vertices.min(0)) / 2, 4.0
-    for _ in range(8):
-        seen = vertices - (target + backwards * distance)
-        depth = seen @ -backwards
-        x, y = seen @ right / depth, seen @ up / depth
-        target = target + (right * (x.max() + x.min()) + up * (y.max() + y.min())) / 2 * distance
-        distance *= max(np.ptp(x), np.ptp(y)) / 2 / (view.fill * np.tan(FIELD_OF_VIEW / 2))
+    seen = frame(view, vertices)
     data = bpy.data.cameras.new("camera")
     data.angle = FIELD_OF_VIEW
     thing = bpy.data.objects.new("camera", data)
     scene.collection.objects.link(thing)
     scene.camera = thing
-    aim(thing, target + backwards * distance, target)
+    aim(thing, seen.target + seen.backwards * seen.distance, seen.target)
 
 
 def render(product: Product, view: View, file: Path) -> None:

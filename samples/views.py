@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from samples.assortment import Product
+import numpy as np
 
+from samples.assortment import Product
+from samples.geometry import Points
+from samples.geometry.mesh import rotation
+
+FIELD_OF_VIEW = np.deg2rad(28)
 LIGHT_PRODUCTS = {"white", "gray"}
 CLEAR_KINDS = {"beer glass", "hourglass", "wine glass"}
 
@@ -82,3 +87,36 @@ def query_views(product: Product) -> dict[str, View]:
 
 #: Walls and table tops of the query pictures (sRGB).
 ROOMS = ("d8cdbb", "b9c2c4", "cfd6cc", "a9a29a", "dcd3d0")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where the camera stands, and the shares of the picture's width and height that the product takes.
+
+    `backwards` points from `target` to the camera. The product is in the middle of the picture.
+    """
+
+    target: Points
+    backwards: Points
+    distance: float
+    width: float
+    height: float
+
+
+def frame(view: View, vertices: Points) -> Frame:
+    """A camera whose picture `vertices` (n, 3; about 2 across) fill to `view.fill`, found in a few steps."""
+    tilt = np.deg2rad(view.tilt)
+    backwards = rotation("z", view.turn) @ np.array([0, -np.cos(tilt), np.sin(tilt)])
+    right = np.cross(-backwards, [0, 0, 1])
+    right = right / np.linalg.norm(right)
+    up = np.cross(right, -backwards)
+    target, distance = (vertices.max(0) + vertices.min(0)) / 2, 4.0
+    for _ in range(8):
+        seen = vertices - (target + backwards * distance)
+        depth = seen @ -backwards
+        x, y = seen @ right / depth, seen @ up / depth
+        target = target + (right * (x.max() + x.min()) + up * (y.max() + y.min())) / 2 * distance
+        distance *= max(np.ptp(x), np.ptp(y)) / 2 / (view.fill * np.tan(FIELD_OF_VIEW / 2))
+    shares = np.array([np.ptp(x), np.ptp(y)])
+    width, height = view.fill * shares / shares.max()
+    return Frame(target, backwards, distance, float(width), float(height))

@@ -1,6 +1,7 @@
 """Every request body is a `*.json.j2` file beside this one; this is the only place where jinja2 is used.
 
-CloudFormation stacks are `*.yaml.j2` files: YAML with the short tags of functions, such as `!Ref`.
+CloudFormation stacks are `*.yaml.j2` files: YAML with the short tags of functions, such as `!Ref`. Pages are
+`*.html.j2` files, in which every value is escaped.
 """
 
 import json
@@ -10,7 +11,7 @@ from functools import cache
 from typing import Any
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 
 def render(template: str, /, **values: Any) -> Any:
@@ -97,9 +98,10 @@ def _yaml(value: Any, indent: int = 0) -> str:
 
 @cache
 def _environment() -> Environment:
-    # autoescape is for HTML; JSON is escaped by `tojson`, whose HTML-safe escapes JSON parsers read back unchanged.
-    made = Environment(  # noqa: S701
+    # Autoescape is for pages; JSON is escaped by `tojson`, whose HTML-safe escapes JSON parsers read back unchanged.
+    made = Environment(
         loader=PackageLoader("neuralshelf.templates", ""),
+        autoescape=select_autoescape(("html.j2",), default_for_string=False),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

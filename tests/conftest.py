@@ -10,13 +10,18 @@ from collections.abc import Generator
 
 import pytest
 
+from neuralshelf.engine.jvm_options import OPTIONS_VARIABLE
+
 pytest_plugins = ("tests.engine.fixtures",)  # one engine a session, for all parts
 
 PARTS = ("browser", "container", "detector", "security")
 
 
 def pytest_configure() -> None:
-    """A shell's background job ignores Ctrl-C, and so would the processes that tests interrupt."""
+    """Before the first process is started."""
+    # The second compiler of the JVM takes longer than what it speeds up is run: half of an engine's start.
+    os.environ.setdefault(OPTIONS_VARIABLE, "-XX:TieredStopAtLevel=1")
+    # A shell's background job ignores Ctrl-C, and so would the processes that tests interrupt.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

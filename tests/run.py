@@ -1,10 +1,13 @@
-"""Every test that this machine can run: in two processes side by side, each with an engine of its own; then the
-engine's once more in a container, beside those of the model packages in an environment with torch."""
+"""Every test that this machine can run, in two halves side by side: the tests with an engine on this machine in two
+processes, each with an engine of its own; then, after one of them, the engine's once more in a container, and after the
+other those of the model packages in an environment with torch.
+
+    python tests/run.py [first | second]
+"""
 
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -14,30 +17,36 @@ BESIDE = (
     *("tests/engine/security", "tests/faults", "tests/engine/test_stack.py", "tests/engine/test_engine_life.py"),
     *("tests/aws", "tests/aws_batch", "tests/detector", "tests/model_packages"),
 )
+HALVES = {
+    "first": (
+        (*PYTEST, "tests", *(f"--ignore={part}" for part in BESIDE)),
+        (sys.executable, str(HERE / "engine" / "container" / "run.py")),
+    ),
+    "second": (
+        (*PYTEST, *BESIDE),
+        (sys.executable, str(HERE / "model_packages" / "run.py")),
+    ),
+}
 
 
-def main() -> int:
+def main(words: list[str]) -> int:
     """0 when all of them passed."""
-    container, models = (
-        (sys.executable, str(HERE / part / "run.py")) for part in ("engine/container", "model_packages")
-    )
-    rest = (*PYTEST, "tests", *(f"--ignore={part}" for part in BESIDE))
-    passed = [side_by_side(rest, (*PYTEST, *BESIDE)), side_by_side(container, models)]
-    return int(not all(passed))
+    ended = [subprocess.call(command) for command in HALVES[words[0]]] if words else side_by_side()
+    return int(any(ended))
 
 
-def side_by_side(first: Sequence[str], second: Sequence[str]) -> bool:
-    """Whether both commands passed; what the second one says is printed when the first one has ended."""
+def side_by_side() -> list[int]:
+    """Exit status of both halves; what the second one says is printed when the first one has ended."""
     with tempfile.TemporaryFile("w+") as told:
-        beside = subprocess.Popen(second, stdout=told, stderr=subprocess.STDOUT)
+        second = subprocess.Popen([sys.executable, __file__, "second"], stdout=told, stderr=subprocess.STDOUT)
         try:
-            ended = [subprocess.call(first), beside.wait()]
+            ended = [main(["first"]), second.wait()]
         finally:
-            beside.terminate()
+            second.terminate()
         told.seek(0)
-        print(f"meanwhile {' '.join(second)}:\n{told.read()}", flush=True)
-    return not any(ended)
+        print(f"meanwhile the second half:\n{told.read()}", flush=True)
+    return ended
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

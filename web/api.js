@@ -26,13 +26,16 @@ async function call(path, options) {
   throw new Failure(content?.error ?? `The server’s answer can’t be read (${response.status}).`, content?.hint, content?.code);
 }
 
-export const search = (question, signal) =>
-  call("/api/search", {
+const post = (path, content, signal) =>
+  call(path, {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify(question),
+    body: JSON.stringify(content),
     signal,
   });
+
+export const search = (question, signal) => post("/api/search", question, signal);
+export const objects = (look, signal) => post("/api/objects", look, signal);
 
 export const facets = () => call("/api/facets");
 export const status = () => call("/api/status");

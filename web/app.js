@@ -4,6 +4,7 @@ import { readAddress, writeAddress } from "./address.js";
 import * as api from "./api.js";
 import { $, make, plural } from "./dom.js";
 import { filterPanel } from "./filters.js";
+import { objectPicker } from "./objects.js";
 import { picturePicker } from "./picture.js";
 import { hideRequest, showRequest } from "./request.js";
 import { showDone, showHits, showTiles, showWaiting } from "./results.js";
@@ -12,6 +13,7 @@ const PAGE_SIZE = 24;
 const EXAMPLES = ["red teapot", "wine glass", "something to sit on in the garden", "keeps the sun off my head"];
 
 let image = ""; // base64 of the question's picture
+let crop = null; // base64 of the part of it that is searched with; null for all of it
 let weight = null; // 0 to 1 once the slider was moved; before that the weights of the search pipeline hold
 let about = { index: "products", search_url: null, vector_weight: 0.7 };
 let kinds = []; // what the start page offers to look around in
@@ -20,19 +22,31 @@ let running = null; // AbortController of the question under way
 
 const filters = filterPanel(() => ask());
 const picture = picturePicker({
-  taken(base64) {
+  taken(base64, { url, preselect = true }) {
     image = base64;
+    crop = null;
     ask();
+    objects.look({ image, url, preselect });
   },
   removed() {
     image = "";
+    crop = null;
+    objects.hide();
+    ask();
+  },
+  failed: (fault) => notify(fault.message, fault.hint),
+});
+
+const objects = objectPicker({
+  chosen(base64) {
+    crop = base64;
     ask();
   },
   failed: (fault) => notify(fault.message, fault.hint),
 });
 
 function question() {
-  const asks = { text: $("text").value.trim(), image, filters: filters.parameters(), size: PAGE_SIZE };
+  const asks = { text: $("text").value.trim(), image: crop ?? image, part: crop !== null, filters: filters.parameters(), size: PAGE_SIZE };
   if (weight !== null) asks.vector_weight = weight;
   return asks;
 }
@@ -52,20 +66,21 @@ async function ask({ again = false } = {}) {
   document.body.dataset.view = "results";
   const answer = await send(asks);
   if (!answer) return;
-  const { hits, total } = answer;
+  const { hits } = answer;
   asked = { ...asks, keyword_only: answer.keyword_only, best: Math.max(1, ...hits.map((hit) => hit.score ?? 0)) };
   asked.scored = Boolean(asks.text || asks.image);
   asked.from = hits.length;
   showHits(hits, { ...asked, similar });
   $("more").hidden = !answer.more;
   showRequest(answer.body, about.search_url, about.index);
-  $("summary").textContent = hits.length ? `${plural(total, "product")} ${manner(asked)} in ${answer.took} ms` : "";
+  $("summary").textContent = hits.length ? `${counted(answer)} ${manner(asked)} in ${answer.took} ms` : "";
   if (!hits.length) notify("No product fits.", "Try other words, or take away a filter.");
 }
 
 async function more() {
   const answer = await send(asked);
   if (!answer) return;
+  if (answer.keyword_only !== asked.keyword_only) return ask({ again: true }); // the models went away meanwhile
   asked.from += answer.hits.length;
   showHits(answer.hits, { ...asked, similar, add: true })?.focus();
   $("more").hidden = !answer.more;
@@ -80,14 +95,9 @@ async function send({ text, image, filters, size, vector_weight, keyword_only, f
   showWaiting();
   if (!keyword_only) notify(null);
   try {
-    try {
-      return await api.search(asks, mine.signal);
-    } catch (fault) {
-      if (fault.code !== "models_away" || keyword_only || !text) throw fault;
-      const answer = await api.search({ ...asks, image: "", keyword_only: true }, mine.signal);
-      notify("The embedding models don’t answer: these hits are by keywords alone.", fault.hint);
-      return answer;
-    }
+    const answer = await api.search(asks, mine.signal);
+    if (answer.degraded) notify(`${typographic(answer.degraded)}: these hits are by keywords alone.`, degradedHint(asks));
+    return answer;
   } catch (fault) {
     if (fault.name === "AbortError") return null;
     if (!(fault instanceof api.Failure)) throw fault;
@@ -101,6 +111,12 @@ async function send({ text, image, filters, size, vector_weight, keyword_only, f
     }
   }
 }
+
+const typographic = (text) => text.replaceAll("'", "’");
+const degradedHint = ({ image }) =>
+  image ? "Your picture was left out. See why with: neuralshelf status" : "See why with: neuralshelf status";
+
+const counted = ({ total, at_least }) => (at_least ? "more than " : "") + plural(total, "product");
 
 /** One line and its next step; null takes it away. */
 function notify(message, hint = "", { retry = false } = {}) {
@@ -135,10 +151,11 @@ function start() {
   });
 }
 
-function manner({ text, image, keyword_only }) {
+function manner({ text, image, part, keyword_only }) {
   if (keyword_only) return "by keywords";
-  if (text && image) return "by text and picture";
-  return text ? "by text" : image ? "by picture" : "in the catalogue";
+  const picture = part ? "part of the picture" : "picture";
+  if (text && image) return `by text and ${picture}`;
+  return text ? "by text" : image ? `by ${picture}` : "in the catalogue";
 }
 
 /** Search with the picture of a product: the very bytes that were indexed. */
@@ -149,7 +166,7 @@ async function similar(path) {
   filters.set({});
   scrollTo({ top: 0 });
   const blob = await response.blob();
-  await picture.take(new File([blob], path.split("/").at(-1), { type: blob.type }));
+  await picture.take(new File([blob], path.split("/").at(-1), { type: blob.type }), { preselect: false });
 }
 
 function showWeight() {
@@ -163,6 +180,7 @@ async function load() {
   notify(null);
   try {
     about = await api.status();
+    objects.enable(Boolean(about.objects));
     if (weight === null) $("weight").value = Math.round(about.vector_weight * 100);
     showWeight();
     if (about.error) throw new api.Failure(about.error, about.hint);
@@ -206,7 +224,7 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     $("text").focus();
     $("text").select();
-  } else if (event.key === "Escape" && picture.remove()) {
+  } else if (event.key === "Escape" && (objects.whole() || picture.remove())) {
     event.preventDefault();
     $("text").focus();
   }

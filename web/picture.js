@@ -8,16 +8,16 @@ const LARGEST_SIDE = 1024;
 const MOST_BYTES = 4_000_000;
 const KNOWN = ["image/jpeg", "image/png", "image/webp", "image/gif"];
 
-/** Wires the inputs; `taken(base64)`, `removed()` and `failed(Failure)` tell the page. */
+/** Wires the inputs; `taken(base64, {url, ...how})`, `removed()` and `failed(Failure)` tell the page. */
 export function picturePicker({ taken, removed, failed }) {
   let shown = null;
 
-  async function take(file) {
+  async function take(file, how = {}) {
     try {
       const blob = await prepared(file);
       const image = await base64(blob);
       show(blob);
-      taken(image);
+      taken(image, { url: shown, ...how });
     } catch (fault) {
       if (!(fault instanceof Failure)) throw fault;
       failed(fault);

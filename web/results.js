@@ -6,18 +6,20 @@ const list = $("hits");
 
 const address = (path) => `/pictures/${path.split("/").map(encodeURIComponent).join("/")}`;
 
-function frame(path) {
+/** The picture; of a product that has several, the best, with their number. */
+function frame(path, views = 1) {
   const image = path && make("img", { src: address(path), alt: "", loading: "lazy", width: 256, height: 256 });
   image?.addEventListener("error", () => image.remove());
-  return make("span", { class: "frame" }, image || null);
+  const several = views > 1 ? make("span", { class: "views" }, plural(views, "view")) : null;
+  return make("span", { class: "frame" }, image || null, several);
 }
 
-function card({ id, score, source }, { best, scored, similar }) {
+function card({ id, score, source, views }, { best, scored, similar }) {
   const { title = id, brand, price, image_path: path } = source;
   const button = make(
     "button",
     { type: "button", class: "card", "data-id": id, title: path ? "Find products that look like this" : null },
-    frame(path),
+    frame(path, views),
     make("span", { class: "brand-name" }, brand ?? ""),
     make("span", { class: "title" }, title),
     make(

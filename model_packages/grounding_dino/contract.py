@@ -115,8 +115,12 @@ def read(body: bytes) -> Request:
     box_threshold = _share(fields.get("boxThreshold"), "#/boxThreshold", BOX_THRESHOLD)
     text_threshold = _share(fields.get("textThreshold"), "#/textThreshold", TEXT_THRESHOLD)
     image, file = stored.picture(fields, PICTURES)
-    file_type = "jpeg" if file.startswith(_JPEG) else "png"
-    return Request(image, file_type, prompt, box, box_threshold, text_threshold)
+    return Request(image, file_type_of(file), prompt, box, box_threshold, text_threshold)
+
+
+def file_type_of(file: bytes) -> str:
+    """How a crop of that picture is written: "jpeg" if it is one, else "png"."""
+    return "jpeg" if file.startswith(_JPEG) else "png"
 
 
 def terms(prompt: str) -> list[str]:
@@ -180,6 +184,13 @@ def crop(image: Picture, box: Box, scale: float = SCALE, longer_side: int = LONG
     return np.ascontiguousarray(np.asarray(part.resize(size, Image.Resampling.BICUBIC)))
 
 
+def crop_file(image: Picture, box: Box, file_type: str, scale: float = SCALE, longer_side: int = LONGER_SIDE) -> bytes:
+    """The same as a file."""
+    file = BytesIO()
+    Image.fromarray(crop(image, box, scale, longer_side)).save(file, file_type, quality=95)
+    return file.getvalue()
+
+
 def _span(centre: float, length: float, pixels: int) -> tuple[int, int]:
     """First pixel and the one behind the last, at least one pixel."""
     first = math.floor((centre - length / 2) * pixels + _NOISE)
@@ -189,9 +200,8 @@ def _span(centre: float, length: float, pixels: int) -> tuple[int, int]:
 
 
 def _cropped(request: Request, box: Box, scale: float, longer_side: int) -> dict[str, object]:
-    file = BytesIO()
-    Image.fromarray(crop(request.image, box, scale, longer_side)).save(file, request.file_type, quality=95)
-    encoded = base64.b64encode(file.getvalue()).decode("ascii")
+    file = crop_file(request.image, box, request.file_type, scale, longer_side)
+    encoded = base64.b64encode(file).decode("ascii")
     return {"crop": encoded, "fileType": request.file_type, "box": list(box)}
 
 

@@ -112,7 +112,9 @@ _MODEL = re.compile("[Rr]emote|Acquire operation|PREDICT in aws connector|tensor
 # An answer that is no usable vector is the model's doing, too: what OpenSearch says about it -> code.
 _NO_VECTOR = {
     "Vector dimension mismatch": "WrongDimension",
+    "Query vector has invalid dimension": "WrongDimension",
     "KNN vector values cannot be": "NotFinite",
+    "non-finite value at vector": "NotFinite",
     "zero vector is not supported": "ZeroVector",
     "embedding should be a non-empty": "NoVector",
     "model output is null": "NoVector",

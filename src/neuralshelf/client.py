@@ -101,8 +101,8 @@ def reason(fault: TransportError, hidden: Iterable[str] = ()) -> str:
     Args:
         hidden: secrets that were in the request.
     """
-    causes = _causes(fault)
-    text = ": ".join(dict.fromkeys(said(cause) for cause in (causes[0], causes[-1])))
+    found = causes(fault)
+    text = ": ".join(dict.fromkeys(said(cause) for cause in (found[0], found[-1])))
     for secret in hidden:
         text = text.replace(secret, "***")
     return one_line(text, 300)
@@ -110,17 +110,17 @@ def reason(fault: TransportError, hidden: Iterable[str] = ()) -> str:
 
 def innermost(fault: TransportError) -> str:
     """The innermost cause as the cluster words it, a model's whole answer included."""
-    return _causes(fault)[-1]
+    return causes(fault)[-1]
 
 
-def _causes(fault: TransportError) -> list[str]:
+def causes(fault: TransportError) -> list[str]:
     """Reasons from the outermost to the innermost; never empty."""
     error = fault.info.get("error", fault.error) if isinstance(fault.info, Mapping) else fault.error
-    causes = []
+    found = []
     while isinstance(error, Mapping):
-        causes.append(str(error.get("reason") or error.get("type")))
+        found.append(str(error.get("reason") or error.get("type")))
         error = error.get("caused_by")
-    return causes or [str(error)]
+    return found or [str(error)]
 
 
 def said(text: str) -> str:

@@ -10,6 +10,7 @@ from neuralshelf import yamlfile
 from neuralshelf.connectors.resources import cluster_settings, connector_resources, model_address, model_group
 from neuralshelf.connectors.runtime import Runtime
 from neuralshelf.connectors.spec import ROLES, ConnectorName, ConnectorSpec
+from neuralshelf.crops import CropRules
 from neuralshelf.errors import ConfigError
 from neuralshelf.frozen import Frozen
 from neuralshelf.pipelines import pipeline_resources
@@ -26,6 +27,7 @@ class Config(Frozen):
     connectors: dict[ConnectorName, ConnectorSpec] = Field(min_length=1)
     index: IndexSpec
     search: SearchSpec
+    crops: CropRules = CropRules()
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:

@@ -4,7 +4,8 @@
     GET  /api/status     what is searched, and by which engine
     GET  /api/facets     what can be filtered by
     POST /api/search     Question -> hits, and the body that was sent to `_search`
-    GET  /pictures/KEY/… pictures of the catalogues that were ingested
+    POST /api/objects    a picture -> the things in it, or a crop of one
+    GET  /pictures/KEY/… pictures of the catalogues that were ingested, and crops of them
 
 A browser gets nothing else through it: no address of the cluster (unless it is given as `public_url`), no login, no
 query of its own. Everything but 200 is {"error": one line, "hint": the next step, "code": for programs}.
@@ -12,9 +13,10 @@ query of its own. Everything but 200 is {"error": one line, "hint": the next ste
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from opensearchpy import OpenSearch
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -23,6 +25,10 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from neuralshelf.ingestion.admission import Refused
+from neuralshelf.ingestion.sources.crops import cropped, split
+from neuralshelf.model_packages.server.limits import BEDROCK_MAX_BODY
+from neuralshelf.objects import Finder, Look
 from neuralshelf.pipelines.spec import IndexSpec, SearchSpec
 from neuralshelf.storefront import Question, Refusal, Storefront
 from neuralshelf.web import SecurityHeaders, page_files
@@ -47,6 +53,7 @@ def create_gateway(
     search: SearchSpec,
     pictures: PictureFolders = dict,
     public_url: str | None = None,
+    finder: Finder | None = None,
 ) -> Starlette:
     """The ASGI app of the search page.
 
@@ -56,19 +63,26 @@ def create_gateway(
         pictures: where `image_path` of a product, KEY/PATH, is found.
         public_url: base URL of the cluster for the `curl` line that the page shows; leave it out for a cluster that
             the people who see the page should not know.
+        finder: finds things in pictures; without it the page searches with whole ones.
     """
     storefront = Storefront(client, index, search, public_url)
     files = page_files()
 
     async def ask(request: Request) -> Response:
-        question = _question(await _body(request))
+        question = _understood(Question, await _body(request))
         return JSONResponse(await run_in_threadpool(storefront.answer, question))
+
+    async def objects(request: Request) -> Response:
+        if finder is None:
+            raise HTTPException(404)
+        return JSONResponse(await finder.answer(_understood(Look, await _body(request))))
 
     async def facets(request: Request) -> Response:
         return JSONResponse(await run_in_threadpool(storefront.facets))
 
     async def status(request: Request) -> Response:
-        return JSONResponse(await run_in_threadpool(storefront.status))
+        found = await run_in_threadpool(storefront.status)
+        return JSONResponse(found | {"objects": finder is not None})
 
     async def picture(request: Request) -> Response:
         return await run_in_threadpool(_picture, pictures(), request.path_params["path"])
@@ -83,6 +97,7 @@ def create_gateway(
         routes=[
             Route("/", page, methods=["GET"]),
             Route("/api/search", ask, methods=["POST"]),
+            Route("/api/objects", objects, methods=["POST"]),
             Route("/api/facets", facets, methods=["GET"]),
             Route("/api/status", status, methods=["GET"]),
             Route("/pictures/{path:path}", picture, methods=["GET"]),
@@ -105,9 +120,12 @@ async def _body(request: Request) -> bytes:
     return bytes(body)
 
 
-def _question(body: bytes) -> Question:
+Asked = TypeVar("Asked", bound=BaseModel)
+
+
+def _understood(kind: type[Asked], body: bytes) -> Asked:
     try:
-        return Question.model_validate_json(body)
+        return kind.model_validate_json(body)
     except ValidationError as fault:
         first = fault.errors(include_input=False, include_url=False, include_context=False)[0]
         key = ".".join(str(part) for part in first["loc"])
@@ -117,7 +135,11 @@ def _question(body: bytes) -> Question:
 
 
 def _picture(folders: Mapping[str, Path], path: str) -> Response:
-    """A picture strictly below one of the catalogue folders, by KEY/PATH."""
+    """A picture strictly below one of the catalogue folders, by KEY/PATH, or a crop of it, by KEY/PATH#box=…"""
+    try:
+        path, box = split(path)
+    except ValueError:
+        raise HTTPException(404) from None
     key, _, below = path.partition("/")
     folder, kind = folders.get(key), PICTURE_TYPES.get(Path(below).suffix.lower())
     if folder is None or kind is None or "\0" in below:
@@ -129,7 +151,15 @@ def _picture(folders: Mapping[str, Path], path: str) -> Response:
         inside = False
     if not inside:
         raise HTTPException(404)
-    return FileResponse(file, media_type=kind, headers={"cache-control": "private, max-age=3600"})
+    headers = {"cache-control": "private, max-age=3600"}
+    if box is None:
+        return FileResponse(file, media_type=kind, headers=headers)
+    try:
+        with file.open("rb") as picture:
+            crop = cropped(picture.read(BEDROCK_MAX_BODY + 1), box, file.name)
+    except (OSError, Refused):
+        raise HTTPException(404) from None
+    return Response(crop, media_type="image/jpeg" if crop.startswith(b"\xff\xd8") else "image/png", headers=headers)
 
 
 async def _refused(request: Request, fault: Exception) -> Response:

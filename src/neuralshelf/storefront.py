@@ -1,33 +1,37 @@
 """The questions that the search page may put to one index, and what it is told when there is no answer.
 
-What a search asks is rendered by the cluster from its stored search template, shown as it is, and sent as it is.
+What a search asks is rendered by the cluster from its stored search template, shown as it is, and sent as it is. While
+the models are away a text is searched for by its words alone, and the answer says so.
 """
 
 import base64
 import binascii
+import hashlib
 import json
 import logging
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from opensearchpy import ConnectionError as NoConnection
-from opensearchpy import OpenSearch, TransportError
+from opensearchpy import ConnectionTimeout, OpenSearch, TransportError
 from pydantic import ConfigDict, Field
 
-from neuralshelf.client import innermost
+from neuralshelf.client import innermost, said
+from neuralshelf.degraded import SLOW, Outage, models_away
 from neuralshelf.errors import one_line
 from neuralshelf.frozen import Frozen
 from neuralshelf.pipelines.spec import IndexSpec, SearchSpec
+from neuralshelf.search import total_of
 from neuralshelf.templates import render
+from neuralshelf.views import views_of
 
 MAX_PICTURE_BYTES = 4_500_000
 """Of a picture; as base64 in a request it stays below what a SageMaker endpoint takes (6291456 bytes)."""
 MAX_FACET_VALUES = 100
 FROM_MODEL = "Error from remote service:"
-UNUSABLE_INPUT = (400, 413, 415, 422)
-ABOUT_MODELS = re.compile(r"model|remote|connector|throttl|acquire operation", re.IGNORECASE)
 LONG_WORD = re.compile(r"[A-Za-z0-9+/=]{120,}")
 
 logger = logging.getLogger(__name__)
@@ -40,7 +44,7 @@ class Question(Frozen):
         text, image: at least one for a search; without both, what the filters leave is listed. `image` is base64.
         filters: parameters of the stored template: FIELD: [values] for keyword fields, FIELD_min and FIELD_max.
         vector_weight: 0 (words alone) to 1 (vectors alone); None leaves the configured weights.
-        keyword_only: ask the template that needs no model.
+        keyword_only: ask the template that needs no model, as for further pages of an answer that is degraded.
     """
 
     model_config = ConfigDict(populate_by_name=True)
@@ -49,9 +53,14 @@ class Question(Frozen):
     image: str = Field(default="", max_length=4 * (MAX_PICTURE_BYTES // 3 + 1))
     filters: dict[str, tuple[str, ...] | float] = Field(default_factory=dict)
     vector_weight: float | None = Field(default=None, ge=0, le=1)
-    start: int = Field(default=0, ge=0, le=9_900, alias="from")
+    start: int = Field(default=0, ge=0, le=9_800, alias="from")
     size: int = Field(default=24, ge=1, le=100)
     keyword_only: bool = False
+
+    @property
+    def asks_models(self) -> bool:
+        """A list of what the filters leave needs none."""
+        return bool(self.text.strip() or self.image) and not self.keyword_only
 
 
 class Refusal(Exception):
@@ -63,6 +72,14 @@ class Refusal(Exception):
         super().__init__(error)
 
 
+class ModelsAway(Refusal):
+    """The models failed, and not the question; it can be asked by its words alone."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(503, "models_away", reason, "see why with: neuralshelf status")
+
+
 @dataclass(frozen=True)
 class Storefront:
     """The questions that may be put to one index. Methods block: call them in a thread."""
@@ -71,6 +88,7 @@ class Storefront:
     index: IndexSpec
     search: SearchSpec
     public_url: str | None
+    outage: Outage = field(default_factory=Outage)
 
     @property
     def _values(self) -> tuple[str, ...]:
@@ -81,30 +99,63 @@ class Storefront:
         return tuple(field for field in self.search.filters if self.index.fields[field] != "keyword")
 
     def answer(self, question: Question) -> dict[str, Any]:
-        """Hits, and the exact body that was sent to `_search` as text."""
+        """Hits, each product once, how many products there are, and the exact body that was sent to `_search` as text.
+
+        `degraded` says why hits are by words alone although the question asked for more; else it is null.
+        """
+        if not question.asks_models:
+            return self._hits(question)
+        if (reason := self.outage.known()) is not None:
+            return self._by_words(question, reason)
+        started = time.monotonic()
+        try:
+            found = self._hits(question)
+        except ModelsAway as fault:
+            self.outage.failed(fault.reason, time.monotonic() - started)
+            return self._by_words(question, fault.reason)
+        self.outage.answered()
+        return found
+
+    def _by_words(self, question: Question, reason: str) -> dict[str, Any]:
+        if not question.text.strip():
+            raise Refusal(503, "models_away", f"no picture can be searched for: {reason}", "try again, or use words")
+        words = question.model_copy(update={"image": "", "vector_weight": None, "keyword_only": True})
+        return self._hits(words) | {"degraded": reason}
+
+    def _hits(self, question: Question) -> dict[str, Any]:
         template = self.search.keyword_template if question.keyword_only else self.search.template
-        rendered = self._send("/_render/template", {"id": template, "params": self._params(question)})
+        params = self._params(question)
+        rendered = self._send("/_render/template", {"id": template, "params": params})
         body = json.dumps(rendered["template_output"], indent=2, ensure_ascii=False)
-        answer = self._send(f"/{self.index.name}/_search", body)
-        found = answer["hits"]
-        hits = [{"id": h["_id"], "score": h["_score"], "source": h["_source"]} for h in found["hits"]]
-        total = found["total"]["value"]
+        # One copy of each shard for all pages of a question: of another copy, equal scores may come in another order.
+        asked = {name: value for name, value in params.items() if name not in ("from", "size")}
+        preference = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+        answer = self._send(f"/{self.index.name}/_search?preference={preference}", body, models=question.asks_models)
+        hits = answer["hits"]["hits"]
+        shown = hits[: question.size]
+        sources = [hit["_source"] for hit in shown]
+        views = views_of(self.client, self.index.name, self.index.product, sources, self.search.deadline)
+        total, at_least = total_of(answer)
         return {
-            "hits": hits,
+            "hits": [
+                {"id": hit["_id"], "score": hit["_score"], "source": hit["_source"], "views": count}
+                for hit, count in zip(shown, views, strict=True)
+            ],
             "total": total,
+            "at_least": at_least,
             "took": answer["took"],
-            "more": len(hits) == question.size and question.start + question.size < total,
+            "more": len(hits) > question.size,
             "body": body,
             "keyword_only": question.keyword_only,
+            "degraded": None,
         }
 
     def facets(self) -> dict[str, Any]:
         """Values of each keyword filter with count and one product's picture, the range of each number."""
-        body = render("gateway/facets.json.j2", values=self._values, numbers=self._numbers, most=MAX_FACET_VALUES)
-        found = self._send(f"/{self.index.name}/_search?search_pipeline=_none", body)
+        found = self._counted(self._values, self._numbers)
         groups = found["aggregations"]
         return {
-            "total": found["hits"]["total"]["value"],
+            "total": total_of(found)[0],
             "values": {field: [_facet_value(bucket) for bucket in groups[field]["buckets"]] for field in self._values},
             "ranges": {field: {"min": groups[field]["min"], "max": groups[field]["max"]} for field in self._numbers},
         }
@@ -121,13 +172,19 @@ class Storefront:
         }
         try:
             found["engine"] = self._send("/", None)["version"]["number"]
-            found["products"] = self._send(f"/{self.index.name}/_count", None)["count"]
+            found["products"] = total_of(self._counted((), ()))[0]
         except Refusal as fault:
             found |= fault.content
         return found
 
+    def _counted(self, values: Sequence[str], numbers: Sequence[str]) -> Any:
+        """Products, by the values of some fields and within the range of others."""
+        fields = {"values": values, "numbers": numbers, "product": self.index.product}
+        body = render("gateway/facets.json.j2", most=MAX_FACET_VALUES, **fields)
+        return self._send(f"/{self.index.name}/_search?search_pipeline=_none", body)
+
     def _params(self, question: Question) -> dict[str, Any]:
-        params: dict[str, Any] = {"size": question.size}
+        params: dict[str, Any] = {"size": question.size + 1}  # one more tells whether there is a next page
         if question.start:
             params["from"] = question.start
         if text := question.text.strip():
@@ -145,9 +202,15 @@ class Storefront:
                 params[name] = value
         return params
 
-    def _send(self, path: str, body: Mapping[str, Any] | str | None) -> Any:
+    def _send(self, path: str, body: Mapping[str, Any] | str | None, *, models: bool = False) -> Any:
+        method, params = ("GET" if body is None else "POST"), {"request_timeout": self.search.deadline}
         try:
-            return self.client.transport.perform_request("GET" if body is None else "POST", path, body=body)
+            return self.client.transport.perform_request(method, path, body=body, params=params)
+        except ConnectionTimeout:
+            if models:  # whose else the wait is, the search by words tells
+                raise ModelsAway(SLOW) from None
+            hint = "see why with: neuralshelf status"
+            raise Refusal(502, "engine_away", "OpenSearch doesn't answer in time", hint) from None
         except NoConnection:
             raise Refusal(502, "engine_away", "OpenSearch doesn't answer", "start it with: neuralshelf up") from None
         except TransportError as fault:
@@ -156,7 +219,8 @@ class Storefront:
 
 def _facet_value(bucket: Mapping[str, Any]) -> dict[str, Any]:
     example = bucket["example"]["hits"]["hits"][0]["_source"]
-    return {"value": bucket["key"], "count": bucket["doc_count"], "picture": example.get("image_path")}
+    products = bucket.get("products", {"value": bucket["doc_count"]})["value"]
+    return {"value": bucket["key"], "count": products, "picture": example.get("image_path")}
 
 
 def _check_base64(image: str) -> None:
@@ -170,13 +234,11 @@ def _refuse(fault: TransportError) -> NoReturn:
     """What the cluster answered instead of hits, for somebody who looks at a page: no addresses, no picture bytes."""
     cause = LONG_WORD.sub("…", innermost(fault))
     status = fault.status_code if isinstance(fault.status_code, int) else 500
-    from_model = cause.startswith(FROM_MODEL)
-    if from_model and (words := _refusal_of_model(cause.removeprefix(FROM_MODEL), status)):
-        raise Refusal(400, "refused", f"the model refused it: {words}", "change the text or the picture")
-    missing_model = status == 404 and "find model" in cause
-    if from_model or missing_model or ((status == 429 or status >= 500) and ABOUT_MODELS.search(cause)):
+    if (reason := models_away(fault)) is not None:
         logger.warning("models away: %s", cause)
-        raise Refusal(503, "models_away", "the embedding models don't answer", "see why with: neuralshelf status")
+        raise ModelsAway(reason)
+    if cause.startswith(FROM_MODEL):
+        raise Refusal(400, "refused", f"the model refused it: {_words(cause)}", "change the text or the picture")
     if status == 404:
         raise Refusal(
             503,
@@ -192,17 +254,6 @@ def _refuse(fault: TransportError) -> NoReturn:
     raise Refusal(400, "refused", cause, "change the question")
 
 
-def _refusal_of_model(answer: str, status: int) -> str | None:
-    """What the model says is wrong with its input; None when it is the model that failed, or was never reached.
-
-    SageMaker answers 424 with the container's own status inside, Bedrock 400. A throttled SageMaker answers 400 too,
-    yet without a message.
-    """
-    try:
-        body = json.loads(answer)
-    except ValueError:
-        return None
-    if not isinstance(body, Mapping) or body.get("OriginalStatusCode", status) not in UNUSABLE_INPUT:
-        return None
-    words = body.get("OriginalMessage") or body.get("Message") or body.get("message")
-    return str(words).removeprefix("400 Bad Request: ") if words else None
+def _words(cause: str) -> str:
+    """What a model says of its input, without SageMaker's frame."""
+    return said(cause).removeprefix("400 Bad Request: ")

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
 from neuralshelf.deploy.prices import OLD_MONTHS
 from neuralshelf.provision.plan import Action, Change, Plan
+from neuralshelf.relevance.evaluation import FINDINGS
 from neuralshelf.search import Hit
 
 if TYPE_CHECKING:
@@ -18,11 +20,17 @@ if TYPE_CHECKING:
     from neuralshelf.ingestion.account import Report
     from neuralshelf.ingestion.coverage.coverage import Coverage
     from neuralshelf.ingestion.coverage.repair import Repaired
+    from neuralshelf.ingestion.cropping import Cropped
     from neuralshelf.ingestion.letters.letter import Letter
     from neuralshelf.model_packages.grounding_dino.contract import Detection
     from neuralshelf.personalisation.numbering import Clustered
     from neuralshelf.provision.doctor import Diagnosis
     from neuralshelf.provision.verify import Verification
+    from neuralshelf.relevance.clicks import Clicked
+    from neuralshelf.relevance.evaluation import Comparison, Evaluation
+    from neuralshelf.relevance.scoring import Setting
+    from neuralshelf.relevance.statistics import Difference, Interval
+    from neuralshelf.relevance.tuning import Tuning
 
 SIGNS = {
     Action.CREATE: "+",
@@ -35,14 +43,19 @@ SIGNS = {
 
 
 def hits_table(hits: Sequence[Hit]) -> str:
-    """Rank, score, id, title and price of each hit; says so when there is none."""
+    """Rank, score, id, title and price of each hit, views where some have several; says so when there is none."""
     if not hits:
         return "  no hits"
+    several = any(hit.views > 1 for hit in hits)
     rows = [
-        (rank, f"{hit.score:.3f}", hit.id, str(hit.fields.get("title", ""))[:60], hit.fields.get("price", ""))
+        (
+            *(rank, f"{hit.score:.3f}", hit.id, str(hit.fields.get("title", ""))[:60], hit.fields.get("price", "")),
+            *([hit.views] if several else ()),
+        )
         for rank, hit in enumerate(hits, start=1)
     ]
-    return tabulate(rows, headers=("#", "score", "id", "title", "price"), floatfmt=".2f", disable_numparse=[1, 2, 3])
+    headers = ("#", "score", "id", "title", "price", *(["views"] if several else ()))
+    return tabulate(rows, headers=headers, floatfmt=".2f", disable_numparse=[1, 2, 3])
 
 
 def objects_table(objects: "Sequence[Detection]") -> str:
@@ -52,6 +65,14 @@ def objects_table(objects: "Sequence[Detection]") -> str:
         for number, one in enumerate(objects, start=1)
     ]
     return tabulate(rows, headers=("#", "score", "phrase", "box (cx,cy,w,h)"), disable_numparse=True)
+
+
+def cropped_text(done: "Cropped", out: Path) -> str:
+    """How many crops, what had none, what could not be read."""
+    lines = [f"{done.products} products with {done.crops} crops in {out}; in {done.without} nothing was found"]
+    lines += [f"  {code}: {number}" for code, number in done.refused.items()]
+    lines += [f"note: column {name} left out: the index has no such field ({n})" for name, n in done.ignored.items()]
+    return "\n".join(lines)
 
 
 def examples_table(found: Mapping[str, str]) -> str:
@@ -72,6 +93,51 @@ def status_table(found: Mapping[str, Any]) -> str:
         ("state", found["state"], ""),
     ]
     return tabulate(rows, tablefmt="plain")
+
+
+def evaluation_text(after: "Evaluation", compared: "Comparison | None", clicks: "Clicked | None") -> str:
+    """Each measure over all queries and by kind, with intervals; changes with p; and what is peculiar."""
+    lines = [f"before: {compared.before.system}", f"after:  {after.system}"] if compared else [after.system]
+    if clicks is not None:
+        ignored = "".join(f", {count} {name} ignored" for name, count in clicks.ignored.items())
+        lines.append(
+            f"judged by {clicks.events} events of a click log ({clicks.model}); "
+            f"{clicks.unsupported} pairs of query and document seen too seldom{ignored}"
+        )
+    kinds = next(iter(after.measures.values()))
+    headers = ("measure", *(f"{kind} ({found.queries})" for kind, found in kinds.items()))
+    rows = []
+    for measure, of_kinds in after.measures.items():
+        cells = [_ranged(found, "") for found in of_kinds.values()]
+        if compared is not None:
+            before, changes = compared.before.measures[measure], compared.differences[measure]
+            rows.append((measure, *(f"{before[kind].mean:.3f} → {found.mean:.3f}" for kind, found in of_kinds.items())))
+            cells = [f"{one.change.mean:+.3f} p {one.p:.4f}{'*' * one.significant}" for one in changes.values()]
+        rows.append(("" if compared else measure, *cells))
+    lines += ["", tabulate(rows, headers=headers, disable_numparse=True), ""]
+    if compared is None:
+        lines.append("[95 % bootstrap interval over queries]; Success@k is CMC rank-k, R@k is recall@k")
+    else:
+        lines.append("* p < 0.05, paired randomisation test; Success@k is CMC rank-k, R@k is recall@k")
+        lines += [_verdict(measure, changes["all"]) for measure, changes in compared.differences.items()]
+    for each in (compared.before, after) if compared else (after,):
+        for what, ids in each.findings.as_dict().items():
+            some = _shown(", ".join(ids[:5]), 100) + (", …" if len(ids) > 5 else "")
+            lines.append(f"{each.system}: {len(ids)} {FINDINGS[what]}: {some}")
+    return "\n".join(lines)
+
+
+def _ranged(found: "Interval", sign: str) -> str:
+    """A mean with its interval, where there is one."""
+    several = found.queries > 1
+    return f"{found.mean:{sign}.3f}" + (f" [{found.low:{sign}.3f}, {found.high:{sign}.3f}]" if several else "")
+
+
+def _verdict(measure: str, found: "Difference") -> str:
+    return (
+        f"{measure}: {'' if found.significant else 'no significant difference, '}{_ranged(found.change, '+')}, "
+        f"p {found.p:.4f}; {found.wins} better, {found.losses} worse, {found.ties} the same"
+    )
 
 
 def measures_table(found: Mapping[str, Mapping[str, float]]) -> str:
@@ -161,6 +227,42 @@ def clusters_text(found: "Clustered", *, dry_run: bool = False) -> str:
         f"{found.written} numbers {'would be ' * dry_run}written" + (f", {found.gone} gone" if found.gone else "")
     )
     return "\n".join(lines)
+
+
+def tuned_text(report: "Tuning") -> str:
+    """What the winner changes, what it is worth on queries it was not chosen on, and against what."""
+    tuned, measure = report.tuned, report.measure
+    rows: list[tuple[str, ...]] = [("tuned", f"{tuned.means['tuned']:.3f}", "", "")]
+    for name, found in tuned.against.items():
+        change = f"{found.change.mean:+.3f} [{found.change.low:+.3f}, {found.change.high:+.3f}]"
+        label = name if name == "configured" else f"{name} alone"
+        rows.append((label, f"{tuned.means[name]:.3f}", change, f"{found.p:.4f}{'*' * found.significant}"))
+    lines = [tabulate(rows, headers=("search", measure, "tuned is better by", "p"), disable_numparse=True), ""]
+    lines.append(
+        f"{tuned.queries} queries in {tuned.groups} groups, each asked by what was chosen without its group; "
+        "* p < 0.05, paired randomisation test"
+    )
+    left = ", ".join(f"{count} {why}" for why, count in report.left_out.items() if count)
+    lines += [f"left out: {left}"] if left else []
+    agreed = report.agreement
+    lines.append(f"offline = engine: {agreed.same} of {agreed.queries} queries, scores to 1e-6")
+    freedoms = [(what, f"{value:.3f}", "←" * (what == tuned.freedom)) for what, value in tuned.held_out.items()]
+    lines += ["", tabulate(freedoms, headers=("may change", f"held-out {measure}", ""), disable_numparse=True), ""]
+    lines.append(f"best of {tuned.tried} settings against keyword alone: p {tuned.p_of_best:.4f} (maxT)")
+    lines.append(f"winner: {_setting(report.legs, tuned.winner)}")
+    lines += [f"  fold {n}: {_setting(report.legs, each)}" for n, each in enumerate(tuned.chosen, 1)]
+    lines.append(f"{report.seconds['search']:.0f} s searching, {report.seconds['fuse']:.0f} s fusing")
+    if tuned.accepted:
+        lines += ["", report.diff.rstrip() or "the configuration is as good as any other: nothing to change"]
+        lines += ["next: neuralshelf plan, then apply"] if report.diff else []
+    return "\n".join(lines)
+
+
+def _setting(legs: Sequence[str], setting: "Setting") -> str:
+    how = setting.fusion
+    technique = f"rrf {how.rank_constant}" if how.combination == "rrf" else f"{how.normalization}, {how.combination}"
+    weights = ", ".join(f"{leg} {weight:g}" for leg, weight in zip(legs, how.weights, strict=True))
+    return f"{technique}; {weights}; {', '.join(setting.keyword)}"
 
 
 def letters_table(letters: "Sequence[Letter]", codes: Mapping[str, int], *, width: int) -> str:

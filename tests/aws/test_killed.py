@@ -8,7 +8,8 @@ from tests.aws.account import everything
 from tests.aws.shop import Shop
 from tests.aws.wiretap import Killed, Look, Wiretap, at_write, nothing
 
-Way = Callable[[Shop], object]
+# Before a call an account is as it was after the last one.
+moments = pytest.mark.parametrize("moment", [pytest.param("before", marks=pytest.mark.extended), "after"])
 
 
 def kill(tap: Wiretap, moment: str, look: Look, work: Callable[[], object]) -> bool:
@@ -23,7 +24,7 @@ def kill(tap: Wiretap, moment: str, look: Look, work: Callable[[], object]) -> b
     return False
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
+@moments
 def test_a_deploy_killed_at_any_call_is_finished_by_the_next(shop: Shop, tap: Wiretap, moment: str) -> None:
     shop.deployer().deploy()
     whole, calls = everything(), len(tap.writes)
@@ -38,7 +39,7 @@ def test_a_deploy_killed_at_any_call_is_finished_by_the_next(shop: Shop, tap: Wi
     assert not kill(tap, moment, at_write(calls), shop.deployer().deploy)
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
+@moments
 def test_an_update_killed_at_any_call_is_finished_by_the_next(shop: Shop, tap: Wiretap, moment: str) -> None:
     shop.deployer().deploy()
     first = everything()
@@ -60,7 +61,7 @@ def test_an_update_killed_at_any_call_is_finished_by_the_next(shop: Shop, tap: W
     assert number == 8
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
+@moments
 def test_an_undeploy_killed_at_any_call_is_finished_by_the_next(shop: Shop, tap: Wiretap, moment: str) -> None:
     number, killed = 0, True
     while killed:

@@ -29,7 +29,7 @@ from neuralshelf.model_packages.server.endpoints import CLIP_ENDPOINT, TEXT_ENDP
 from neuralshelf.model_packages.server.limits import Limits
 from neuralshelf.model_packages.server.serving import Server, bound_socket
 from tests.aws_batch.transform import REGION, TransformService
-from tests.engine.fixtures import ServedModels, ServeModels, ToyEncoder
+from tests.engine.fixtures import ServedModels, ServeModels, ToyEncoder, empty
 from tests.engine.ingestion.catalogues import picture, written
 from tests.engine.provision.conftest import project_in_a_folder, settings_put_away
 from tests.engine.provision.deployment import ENVIRONMENT, FULL, Project
@@ -195,8 +195,7 @@ def open_shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
         def made(where: Place, rows: list[Row]) -> BatchShop:
             project = where.project
             for index in (project.name, f"{project.prefix}-deadletters"):
-                project.client.indices.refresh(index=index)  # else a letter that is gone already is a conflict
-                project.client.delete_by_query(index=index, body={"query": {"match_all": {}}}, refresh=True)
+                empty(project.client, index)
             shutil.rmtree(project.folder / "state", ignore_errors=True)
             stack.enter_context(pretended_aws(tmp_path))
             for name, value in project.environ.items():

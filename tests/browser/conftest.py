@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from neuralshelf import yamlfile
 from neuralshelf.deployment import Config
 from neuralshelf.gateway import create_gateway
+from neuralshelf.objects import Finder
 
 from .engine import Engine
 
@@ -107,11 +109,21 @@ def browser(chromium: str) -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """The gateway on a free port."""
-    folder = tmp_path_factory.mktemp("catalogue")
+    with serving(tmp_path_factory.mktemp("catalogue")) as shop:
+        yield shop
+
+
+@contextmanager
+def serving(folder: Path, finder: Finder | None = None) -> Iterator[Shop]:
+    """The gateway over a shop of its own, on a free port."""
     config = Config.parse(yamlfile.load(CONFIG), CONFIG.name)
     engine = Engine(products(folder), folder)
     gateway = create_gateway(
-        engine.client(), index=config.index, search=config.search, pictures=lambda: {"sample": folder}
+        engine.client(),
+        index=config.index,
+        search=config.search,
+        pictures=lambda: {"sample": folder},
+        finder=finder,
     )
     server = uvicorn.Server(uvicorn.Config(gateway, log_level="warning", lifespan="off"))
     listener = socket.create_server(("127.0.0.1", 0))
@@ -136,7 +148,15 @@ def shop(served: Shop) -> Shop:
 @pytest.fixture
 def page(browser: Browser, shop: Shop) -> Iterator[Page]:
     """An empty tab that must end without an error on its console and without a request to anywhere else."""
-    context = browser.new_context(base_url=shop.url, viewport={"width": 1280, "height": 900}, service_workers="block")
+    with tab_of(browser, shop) as tab:
+        yield tab
+
+
+@contextmanager
+def tab_of(browser: Browser, shop: Shop, **look: Any) -> Iterator[Page]:
+    """The same; `look`: options of the browser's context."""
+    look = {"viewport": {"width": 1280, "height": 900}, **look}
+    context = browser.new_context(base_url=shop.url, service_workers="block", **look)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     context.set_default_timeout(15_000)
     tab = context.new_page()

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from .conftest import HOSTILE
 from .engine import ADDRESS, PASSWORD
@@ -106,6 +106,48 @@ def test_without_models_a_picture_alone_is_an_error(page: Page, shop: Any) -> No
     page.locator("input[type=file]").set_input_files(shop.engine.folder / "images/mug-12.jpg")
     expect(page.get_by_role("alert")).to_contain_text("models")
     assert page.get_by_role("list", name="Products found").get_by_role("listitem").count() == 0
+
+
+def test_without_models_the_picture_beside_words_is_left_out_and_the_page_says_so(page: Page, shop: Any) -> None:
+    page.goto("/")
+    page.get_by_role("searchbox").fill("red teapot")
+    shop.engine.models_away = True
+    page.locator("input[type=file]").set_input_files(shop.engine.folder / "images/mug-12.jpg")
+    expect(page.get_by_text("Plain red teapot").first).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text("Your picture was left out")
+    expect(page.get_by_text("by keywords in")).to_be_visible()
+    assert "query_image" not in shop.engine.searches[-1]
+
+
+def test_models_that_go_away_between_two_pages_leave_no_page_of_both_kinds(page: Page, shop: Any) -> None:
+    page.goto("/?q=plain")
+    cards = page.get_by_role("list", name="Products found").get_by_role("button")
+    expect(cards).to_have_count(24)
+    shop.engine.models_away = True
+    page.get_by_role("button", name="Show more").click()
+    expect(page.get_by_role("alert")).to_contain_text("keywords alone")
+    expect(cards).to_have_count(24)
+    page.get_by_role("button", name="Show more").click()
+    expect(cards).to_have_count(48)
+    expect(page.get_by_role("alert")).to_contain_text("keywords alone")
+    expect(page.get_by_role("button", name="Show more")).to_be_hidden()
+    names = cards.evaluate_all("(all) => all.map((card) => card.dataset.id)")
+    assert len(set(names)) == 48
+    assert all("neural" not in body for body in shop.engine.searches[-2:])
+
+
+def test_a_product_of_several_pictures_says_how_many_there_are(page: Page) -> None:
+    def with_views(route: Route) -> None:
+        answer = route.fetch().json()
+        for hit, views in zip(answer["hits"], (3, 1), strict=False):
+            hit["views"] = views
+        route.fulfill(json=answer)
+
+    page.route("**/api/search", with_views)
+    page.goto("/?q=teapot")
+    cards = page.get_by_role("list", name="Products found").get_by_role("button")
+    expect(cards.nth(0)).to_contain_text("3 views")
+    expect(cards.nth(1)).not_to_contain_text("view")
 
 
 def test_a_page_whose_server_is_gone_says_so(page: Page, shop: Any) -> None:

@@ -1,4 +1,4 @@
-"""The page over the real thing: OpenSearch, its pipelines and the lite model, started as a user starts them.
+"""The page over the real thing: OpenSearch, its pipelines and the lite model, brought up on a cluster with an address.
 
 NEURALSHELF_PAGE_URL names a page that is up already and shows the sample catalogue; without it a stack is started.
 """
@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.engine.provision.conftest import settings_put_away
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "samples"
@@ -31,14 +34,18 @@ def rows() -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def stack_url(chromium: str) -> Iterator[str]:
-    """Address of a page over a real stack."""
+def stack_url(chromium: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Address of a page over a real stack, on the engine of the session."""
     if named := os.environ.get("NEURALSHELF_PAGE_URL"):
         yield named
         return
+    engine, client = request.getfixturevalue("engine"), request.getfixturevalue("client")
     folder = Path(tempfile.mkdtemp(prefix="neuralshelf-page-"))
     folder.chmod(0o755)  # the engine runs as another user when this one is root
-    shutil.copytree(ROOT / "environments", folder / "environments")
+    local = yaml.safe_load((ROOT / "environments" / "local.yaml").read_text("utf-8"))
+    local["cluster"] = {"provider": "url", "url": engine.url}
+    (folder / "environments").mkdir()
+    (folder / "environments" / "local.yaml").write_text(yaml.safe_dump(local), "utf-8")
     shutil.copy(ROOT / "neuralshelf.yaml", folder)
     (folder / "images").mkdir()
     for row in rows():
@@ -53,9 +60,11 @@ def stack_url(chromium: str) -> Iterator[str]:
         return done.stdout
 
     try:
-        run("up")
-        run("ingest", "catalogue.jsonl")
-        yield json.loads(run("status", "--json"))["page"]["url"]
+        with settings_put_away(client):
+            run("up")
+            run("ingest", "catalogue.jsonl")
+            yield json.loads(run("status", "--json"))["page"]["url"]
+            run("destroy", "--yes")
     finally:
         run("down")
         shutil.rmtree(folder, ignore_errors=True)

@@ -83,6 +83,16 @@ def running(cluster: ClusterConfig, folders: Folders) -> Iterator[Engine]:
             subprocess.run(["docker", "volume", "rm", "--force", engine.volume], capture_output=True, check=False)
 
 
+def empty(client: OpenSearch, index: str) -> None:
+    """Delete all documents, also those that were written since the last refresh or are just being written."""
+    everything: dict[str, Any] = {"query": {"match_all": {}}}
+    conflicts = 1
+    while conflicts:
+        client.indices.refresh(index=index)
+        words = {"refresh": "true", "conflicts": "proceed"}
+        conflicts = client.delete_by_query(index=index, body=everything, params=words)["version_conflicts"]
+
+
 @pytest.fixture(scope="session")
 def temporary() -> Callable[[], AbstractContextManager[Folders]]:
     """`with temporary() as folders`: for an engine of one's own."""

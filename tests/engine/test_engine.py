@@ -1,5 +1,6 @@
 """The engine that all other tests of this folder stand on."""
 
+import os
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from opensearchpy import NotFoundError, OpenSearch
 
 from neuralshelf.engine import Engine, open_engine
+from neuralshelf.engine.jvm_options import OPTIONS_VARIABLE
 from neuralshelf.settings import ClusterConfig, Folders
 
 
@@ -23,6 +25,14 @@ def test_tells_version_health_and_plugins(engine: Engine) -> None:
     assert status.nodes == 1
     assert {"opensearch-knn", "opensearch-ml", "opensearch-neural-search"} <= set(status.plugins)
     assert (status.pid is not None) == (engine.provider == "embedded")
+
+
+def test_its_jvm_has_the_heap_and_the_options_of_the_environment(client: OpenSearch, engine: Engine) -> None:
+    if engine.provider == "url":
+        pytest.skip("somebody else started it")
+    (node,) = client.nodes.info(metric="jvm")["nodes"].values()
+    options = node["jvm"]["input_arguments"]
+    assert {"-Xmx1g", *os.environ[OPTIONS_VARIABLE].split()} <= set(options)
 
 
 def test_leaves_no_probe_behind(client: OpenSearch, engine: Engine) -> None:

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from neuralshelf.connectors.spec import TITAN_DIMENSIONS
 from neuralshelf.engine import Engine
-from tests.engine.fixtures import ServedModels, ServeModels
+from tests.engine.fixtures import ServedModels, ServeModels, empty
 from tests.engine.provision.conftest import project_in_a_folder, settings_put_away
 from tests.engine.provision.deployment import Project
 from tests.engine.provision.wire import wire_to
@@ -95,9 +95,7 @@ class Shop:
     def empty(self) -> None:
         """No documents, no faults."""
         self.models.heal()
-        self.client.indices.refresh(index=self.index)
-        body: dict[str, Any] = {"query": {"match_all": {}}}
-        self.client.delete_by_query(index=self.index, body=body, params={"refresh": "true", "conflicts": "proceed"})
+        empty(self.client, self.index)
 
 
 Faulty = tuple[ServedModels, FaultyServer]

@@ -21,7 +21,7 @@ def test_a_search_says_that_its_model_failed(shop: Shop, name: str) -> None:
             search(client, shop.index, f"{shop.index}-search", text="a red cup")
         assert len(str(caught.value)) < 700
         shop.models.heal()
-        assert search(client, shop.index, f"{shop.index}-search", text="a red cup") == []
-        assert search(client, shop.index, f"{shop.index}-keyword-search", text="a red cup") == []
+        assert search(client, shop.index, f"{shop.index}-search", text="a red cup").hits == []
+        assert search(client, shop.index, f"{shop.index}-keyword-search", text="a red cup").hits == []
     finally:
         client.close()

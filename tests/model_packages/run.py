@@ -56,7 +56,8 @@ def environment(cache: Path, requirements: Path) -> Path:
             shutil.rmtree(folder, ignore_errors=True)
             venv.create(folder, with_pip=True)
             pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-            subprocess.run([*pip, "--requirement", str(requirements)], check=True)
+            # what is never imported need not be compiled: most of 6 GB
+            subprocess.run([*pip, "--no-compile", "--requirement", str(requirements)], check=True)
             (folder / _COMPLETE).touch()
             print(f"{folder} made in {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
     return folder / "bin" / "python"

@@ -1,11 +1,13 @@
 """The verb detect around a detector that finds what it is given; the real one is in tests/detector."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -21,6 +23,8 @@ Run = Callable[..., int]
 
 
 class Given:
+    name = fingerprint = "given"
+
     def __init__(self, *found: Detection) -> None:
         self.found = list(found)
         self.asked: list[tuple[str, float, float]] = []
@@ -127,6 +131,12 @@ def refused(run: Run, capsys: pytest.CaptureFixture[str], *words: str, code: int
         (("half.png", "--pick", "1", "--out", "half.png"), 2, "is the picture itself"),
         (("half.png", "--pick", "1", "--out", "no/crop.png"), 1, "can't be written: No such file"),
         (("none.png",), 1, "picture none.png: No such file"),
+        ((), 2, "give a PICTURE or --catalogue FILE"),
+        (("half.png", "--catalogue", "a.jsonl"), 2, "give a PICTURE or --catalogue FILE"),
+        (("--catalogue", "a.jsonl"), 2, "--catalogue wants --out FILE.jsonl"),
+        (("--catalogue", "a.jsonl", "--out", "b.csv"), 2, "--catalogue wants --out FILE.jsonl"),
+        (("--catalogue", "a.jsonl", "--out", "b.jsonl", "--pick", "1"), 2, "--pick and --box are of one picture"),
+        (("--catalogue", "a.jsonl", "--out", "b.jsonl"), 2, "name a keyword field for the product's id"),
     ],
 )
 def test_what_is_wrong_is_one_line(
@@ -152,3 +162,78 @@ def test_nothing_found_says_what_could_be(run: Run, capsys: pytest.CaptureFixtur
     assert run("half.png", "--prompt", "hats", detector=Given()) == 1
     told = capsys.readouterr().err
     assert told.startswith("neuralshelf: nothing found in half.png for 'hats'; next: name other things (it knows ")
+
+
+@pytest.fixture
+def search(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the verb search there; whatever it asks of a cluster fails the test."""
+
+    def called(*words: str, detector: Given | None = None) -> int:
+        monkeypatch.setattr(local, "load_detector", lambda *_: detector or pytest.fail("asked"))
+        return main(["search", "--config", str(ROOT / "neuralshelf.yaml"), *words])
+
+    return called
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("--pick", "3"), 1, "there is no object 3 in half.png"),
+        (("--prompt", "shoes . mugs"), 1, "for 'shoes . mugs': 1 mug, 2 shoes; next: give --pick 1 to 2"),
+        (("--box", "0.5,0.5,2,1"), 2, "is no box"),
+        (("--prompt", " . "), 2, "names nothing"),
+    ],
+)  # fmt: skip
+def test_a_search_by_crop_refuses_what_detect_refuses(
+    search: Run, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], code: int, says: str
+) -> None:
+    refused(search, capsys, "--image", "half.png", *words, code=code, says=says)
+
+
+def test_a_search_by_crop_wants_a_picture_in_which_there_is_something(
+    search: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused(search, capsys, "text", "--pick", "1", code=2, says="give --image FILE")
+    refused(
+        search, capsys, "--image", "none.png", "--box", "0.5,0.5,1,1", code=1, says="picture none.png: No such file"
+    )
+    assert search("--image", "half.png", "--prompt", "hats", detector=Given()) == 1
+    assert "nothing found in half.png for 'hats'" in capsys.readouterr().err
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """A configuration whose products have several pictures, with rules of its own; returns the file."""
+    shutil.copytree(ROOT / "environments", tmp_path / "environments")
+    config = yaml.safe_load((ROOT / "neuralshelf.yaml").read_text(encoding="utf-8"))
+    config["index"]["product"] = "sku"
+    config["index"]["fields"]["sku"] = "keyword"
+    config["crops"] = {"prompt": "things", "min_score": 0.6}
+    file = tmp_path / "neuralshelf.yaml"
+    file.write_text(yaml.safe_dump(config), encoding="utf-8")
+    return file
+
+
+def test_a_catalogue_gets_its_crops_by_the_rules_of_the_configuration(
+    run: Run, shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"id": "a", "title": "two", "image": "half.png", "shelf": 3}, {"id": "b", "image": "away.png"}]
+    Path("c.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    detector = Given(LEFT, RIGHT)
+    words = ["--config", str(shop), "--catalogue", "c.jsonl", "--out", "out.jsonl"]
+    assert run(*words, detector=detector) == 3
+    assert detector.asked == [("things", 0.6, 0.25)]
+    told = capsys.readouterr()
+    assert told.out.splitlines() == [
+        "2 products with 1 crops in out.jsonl; in 1 nothing was found",
+        "  Unreadable: 1",
+        "note: column shelf left out: the index has no such field (1)",
+    ]
+    assert told.err.startswith("neuralshelf: row 2: Unreadable: away.png: ")
+    first = json.loads(Path("out.jsonl").read_text().splitlines()[0])
+    assert first == {"id": "a", "title": "two", "images": ["half.png", "half.png#box=0.75,0.5,0.5,1"]}
+    assert run(*words, "--json", "--prompt", "mugs", "--box-threshold", "0.2", detector=detector) == 3
+    done = json.loads(capsys.readouterr().out)
+    assert (done["format_version"], done["products"], done["crops"]) == (1, 2, 2)
+    assert detector.asked[1] == ("mugs", 0.2, 0.25)
+    refused(run, capsys, *words[:-1], "c.jsonl", code=2, says="is the catalogue itself")

@@ -72,7 +72,7 @@ def test_an_index_without_pictures_ignores_them(tmp_path: Path) -> None:
         ({"images": ["1.jpg"], "image": "2.jpg"}, "give image or images, not both"),
         ({"images": [1]}, "image must be a path, is int"),
         ({"images": {"a": 1}}, "images must be a list of paths, is dict"),
-        ({"images": ["x.jpg"] * 101}, "101 images; at most 100"),
+        ({"images": ["x.jpg"] * 101}, "101 images, index.views is 10: raise it"),
         ({"images": ["a.jpg", "https://example.com/b.jpg"]}, "is an address"),
         ({"id": "x" * 511, "images": ["1.jpg", "2.jpg"]}, "id is too long"),
     ],

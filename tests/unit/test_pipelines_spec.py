@@ -178,15 +178,30 @@ def test_a_cosine_comes_back_out_of_the_score_of_either_space(cosine: float) -> 
     assert by_distance.cosine(1 / (1 + (2 - 2 * cosine))) == pytest.approx(cosine)  # distance² = 2 - 2 cosine
 
 
-def test_collapse_is_a_parameter_of_an_index_of_products_and_no_filter() -> None:
+def test_an_index_of_products_lists_and_counts_them_unless_all_views_are_asked_for() -> None:
     config = shop("index.product", "brand")
     sources = [r.body["script"]["source"] for r in resources(config) if r.kind is Kind.SEARCH_TEMPLATE]
     assert len(sources) == 2
-    assert all('<%#collapse%>"collapse": {"field": "brand"},<%/collapse%>' in source for source in sources)
+    assert all('<%^all_views%>"collapse": {"field": "brand"},' in source for source in sources)
+    assert all('"cardinality": {' in source for source in sources)
     assert not any(
         "collapse" in r.body["script"]["source"] for r in resources(shop()) if r.kind is Kind.SEARCH_TEMPLATE
     )
-    config = shop("index.fields.collapse", "keyword")
-    config["search"]["filters"] = ["collapse"]
-    with pytest.raises(ConfigError, match="'collapse' is a parameter of the search template"):
+    config = shop("index.fields.all_views", "keyword")
+    config["search"]["filters"] = ["all_views"]
+    with pytest.raises(ConfigError, match="'all_views' is a parameter of the search template"):
         Config.parse(config, "shop.yaml")
+
+
+def test_a_leg_gives_candidates_for_all_views_of_its_products() -> None:
+    config = shop("index.product", "brand")
+    config["index"]["views"] = 7
+    source = next(r.body["script"]["source"] for r in resources(config) if r.kind is Kind.SEARCH_TEMPLATE)
+    assert '"pagination_depth": 700' in source
+    assert source.count('"k": 700') == source.count('"k":') > 0
+    config["index"]["views"] = 100
+    config["search"]["k"] = 101
+    with pytest.raises(ConfigError, match=r"index.views: 100 × search.k 101 is 10100, over the 10000 candidates"):
+        Config.parse(config, "shop.yaml")
+    with pytest.raises(ConfigError, match="views: goes with product"):
+        Config.parse(shop("index.views", 3), "shop.yaml")

@@ -56,3 +56,11 @@ def test_ranks_with_weights_are_taken_from_3_1_on(version: str) -> None:
 def test_a_cluster_that_is_too_old_for_anything_is_refused(version: str) -> None:
     with pytest.raises(ConfigError, match=f"needs OpenSearch ≥ 2.19, the cluster is {version}"):
         check(version, config())
+
+
+def test_products_of_several_documents_are_refused_for_an_older_cluster() -> None:
+    values = yamlfile.load(SAMPLE)
+    asked = Config.parse({**values, "index": {**values["index"], "product": "brand"}}, "neuralshelf.yaml")
+    with pytest.raises(ConfigError, match=r"index\.product, .*, needs OpenSearch ≥ 3\.1, the cluster is 2\.19\.1"):
+        check("2.19.1", asked)
+    check("3.1.0", asked)

@@ -32,7 +32,7 @@ def deep(search: Search) -> Iterator[Finding]:
         yield refusal(at, f"must be from 1 to index.max_result_window ({search.facts.window}): 400")
     elif depth is None and needed <= search.facts.k:
         hybrid.options[DEPTH] = search.facts.k
-        yield rewrite(at, f"without it {UNSTABLE}: it is {search.facts.k} now, search.k", "neural-search #325")
+        yield rewrite(at, f"without it {UNSTABLE}: it is {search.facts.k} now, as configured", "neural-search #325")
     elif needed <= (depth or 0):
         return
     elif search.body.get("from", 0) == 0 and needed <= search.facts.window:

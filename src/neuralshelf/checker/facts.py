@@ -6,7 +6,7 @@ from typing import Any
 
 from neuralshelf.connectors.spec import ConnectorSpec
 from neuralshelf.pipelines.resources import pipeline_resources
-from neuralshelf.pipelines.spec import KEYWORD_LEG, IndexSpec, SearchSpec
+from neuralshelf.pipelines.spec import KEYWORD_LEG, IndexSpec, SearchSpec, candidates
 from neuralshelf.resource import Kind
 from neuralshelf.settings import VectorStore
 
@@ -77,12 +77,13 @@ def facts_of(
         index.name,
         dict(fields_of(bodies[Kind.INDEX]["mappings"])),
         legs=(KEYWORD_LEG, *index.vectors),
-        k=search.k,
+        k=candidates(index, search),
         product=index.product,
         pipeline=pipeline,
         pipelines={names[Kind.SEARCH_PIPELINE]: pipeline},
         shards=store.shards,
         replicas=store.replicas,
+        views=index.views if index.product else 0,
     )
 
 

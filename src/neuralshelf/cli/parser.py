@@ -16,6 +16,7 @@ from neuralshelf.cli import (
     coverage,
     deploy,
     detect,
+    evaluate,
     example,
     letters,
     local,
@@ -24,6 +25,7 @@ from neuralshelf.cli import (
     provision,
     searching,
     stacks,
+    tune,
 )
 
 Run = Callable[[argparse.Namespace], int]
@@ -145,13 +147,15 @@ def _searching(verb: Verb) -> None:
     made = verb("search", searching.search, "search by text, by picture, or by both")
     made.add_argument("text", nargs="?")
     made.add_argument("--image", type=Path, metavar="FILE")
+    which = made.add_mutually_exclusive_group()
+    which.add_argument(
+        "--pick", type=int, metavar="N", help="search with this thing in the picture, numbered by detect"
+    )
+    which.add_argument("--box", metavar="CX,CY,W,H", help="search with this part of the picture")
+    made.add_argument("--prompt", metavar="WORDS", help='search with the thing of that name: "shoes . mugs"')
     made.add_argument("--size", type=int, default=10)
     made.add_argument("--json", action="store_true")
     check_query.add(verb)
     detect.add(verb)
-    made = verb("evaluate", searching.evaluate, "how good the answers of _search are, on judged sets of pictures")
-    made.add_argument(
-        "--catalogue", type=Path, metavar="FILE", help="rendered products (default: the sample catalogue)"
-    )
-    made.add_argument("--data", type=Path, metavar="DIR", help="folder with clothing-cc0/ and products-mit/")
-    made.add_argument("--json", action="store_true")
+    evaluate.add(verb)
+    tune.add(verb)

@@ -2,9 +2,14 @@
 
 import argparse
 import json
+import sys
+from typing import TYPE_CHECKING
 
 from neuralshelf.cli.context import context
 from neuralshelf.errors import ConfigError
+
+if TYPE_CHECKING:
+    from neuralshelf.ingestion.admission import PictureLimits
 
 DEAD_LETTERS_REMAIN = 3
 
@@ -31,6 +36,7 @@ def ingest(words: argparse.Namespace) -> int:
 def search(words: argparse.Namespace) -> int:
     from neuralshelf.ingestion.admission import picture_limits
     from neuralshelf.local.catalogue import picture
+    from neuralshelf.search import Fallback
     from neuralshelf.search import search as ask
     from neuralshelf.tables import hits_table
 
@@ -38,22 +44,46 @@ def search(words: argparse.Namespace) -> int:
         raise ConfigError(f"--size {words.size} is out of range", hint="give 1 to 100")
     stack, deployment = context(words)
     config = deployment.config
-    image = picture(words.image, picture_limits(config.connectors, config.index)) if words.image else None
-    client = stack.client(deployment)
-    hits = ask(client, config.index.name, config.search.template, text=words.text, picture=image, size=words.size)
-    if words.json:
-        found = [{"id": hit.id, "score": hit.score, **hit.fields} for hit in hits]
-        print(json.dumps({"format_version": 1, "hits": found}, ensure_ascii=False))
+    limits = picture_limits(config.connectors, config.index)
+    if any(option is not None for option in (words.box, words.pick, words.prompt)):
+        image: str | None = _crop(words, limits)
     else:
-        print(hits_table(hits))
+        image = picture(words.image, limits) if words.image else None
+    client = stack.client(deployment)
+    index, template = config.index.name, config.search.template
+    fallback = Fallback(config.search.keyword_template, config.search.deadline)
+    asked = {"text": words.text, "picture": image, "size": words.size}
+    found = ask(client, index, template, product=config.index.product, fallback=fallback, **asked)
+    if words.json:
+        views = [{"views": hit.views} if config.index.product else {} for hit in found.hits]
+        hits = [
+            {"id": hit.id, "score": hit.score, **more, **hit.fields}
+            for hit, more in zip(found.hits, views, strict=True)
+        ]
+        answer = {"total": found.total, "at_least": found.at_least, "degraded": found.degraded, "hits": hits}
+        print(json.dumps({"format_version": 1} | answer, ensure_ascii=False))
+    else:
+        print(hits_table(found.hits))
+        print(f"\n{len(found.hits)} of {'more than ' * found.at_least}{found.total} products")
+    if found.degraded:
+        note = f"neuralshelf: {found.degraded}: these hits are by words alone; next: neuralshelf status"
+        print(note, file=sys.stderr)
     return 0
 
 
-def evaluate(words: argparse.Namespace) -> int:
-    from neuralshelf.local.catalogue import evaluate_deployment
-    from neuralshelf.tables import measures_table
+def _crop(words: argparse.Namespace, limits: "PictureLimits") -> str:
+    """One thing in the picture, cropped, in base64."""
+    from neuralshelf.cli.detect import check_prompt, detector_of, given_box
+    from neuralshelf.ingestion.admission import admit
+    from neuralshelf.local.detect import Detected, described, detect_file, read_picture, the_one
 
-    catalogue = words.catalogue or words.config.resolve().parent / "samples" / "catalogue.jsonl"
-    found = evaluate_deployment(*context(words), catalogue=catalogue, data=words.data)
-    print(json.dumps({"format_version": 1, "sets": found}) if words.json else measures_table(found))
-    return 0
+    if words.image is None:
+        raise ConfigError("--box, --pick and --prompt are of a picture", hint="give --image FILE")
+    check_prompt(words.prompt)
+    if words.box is not None:
+        box = given_box(words.box)
+        found = Detected((), read_picture(words.image))
+    else:
+        found = detect_file(words.image, words.prompt, detector=detector_of(words))
+        box = the_one(found.objects, words.pick, described(words.image, words.prompt)).box
+    return admit(found.crop(box), limits, words.image.name).encoded

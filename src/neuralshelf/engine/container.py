@@ -6,6 +6,7 @@ from typing import IO, Any
 
 from neuralshelf.client import connect
 from neuralshelf.engine.base import EngineStatus, Progress
+from neuralshelf.engine.jvm_options import from_environment
 from neuralshelf.engine.locks import try_lock
 from neuralshelf.engine.process import telling_line
 from neuralshelf.engine.ready import await_ready
@@ -145,11 +146,10 @@ class ContainerEngine:
         # another cluster size may never reach; ours asks for more.
         from testcontainers.core.container import DockerContainer
 
-        heap = self._cluster.java_heap
         container = DockerContainer(self.image).with_exposed_ports(_HTTP)
         container.with_env("discovery.type", "single-node")
         container.with_env("DISABLE_SECURITY_PLUGIN", "true")
-        container.with_env("OPENSEARCH_JAVA_OPTS", f"-Xms{heap} -Xmx{heap}")
+        container.with_env("OPENSEARCH_JAVA_OPTS", from_environment(self._cluster.java_heap))
         container.with_env("DISABLE_INSTALL_DEMO_CONFIG", "true")
         container.with_env("cluster.routing.allocation.disk.threshold_enabled", "false")
         container.with_volume_mapping(self.volume, _DATA, "rw")

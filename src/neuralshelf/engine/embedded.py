@@ -10,6 +10,7 @@ from neuralshelf.engine.fetch import require_space
 from neuralshelf.engine.home import HomeCache
 from neuralshelf.engine.instance import Instance
 from neuralshelf.engine.java import Java, find_java
+from neuralshelf.engine.jvm_options import from_environment
 from neuralshelf.engine.ports import choose_port
 from neuralshelf.engine.process import Child
 from neuralshelf.engine.ready import await_ready
@@ -107,7 +108,6 @@ class EmbeddedEngine:
 
     def _launch(self, home: Path, java: Java) -> None:
         folder = self._instance.folder
-        heap = self._cluster.java_heap
         # Nothing else of our environment: it may hold keys, and Java options meant for other programs.
         env = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TZ") if name in os.environ}
         env |= {
@@ -115,7 +115,7 @@ class EmbeddedEngine:
             "OPENSEARCH_JAVA_HOME": str(java.home),
             "OPENSEARCH_PATH_CONF": str(folder / "config"),
             "OPENSEARCH_TMPDIR": str(folder / "tmp"),
-            "OPENSEARCH_JAVA_OPTS": f"-Xms{heap} -Xmx{heap}",
+            "OPENSEARCH_JAVA_OPTS": from_environment(self._cluster.java_heap),
         }
         self._child = Child(
             [str(home / "bin" / "opensearch")],

@@ -1,8 +1,15 @@
-"""The home's jvm.options, made fit for one instance."""
+"""Options of the JVM: the home's jvm.options, made fit for one instance, and what stands in OPENSEARCH_JAVA_OPTS."""
 
+import os
 from pathlib import Path
 
+OPTIONS_VARIABLE = "NEURALSHELF_JAVA_OPTIONS"
 _VECTOR_MODULE = "--add-modules=jdk.incubator.vector"
+
+
+def from_environment(heap: str) -> str:
+    """Value of OPENSEARCH_JAVA_OPTS: the heap, then what NEURALSHELF_JAVA_OPTIONS holds, which has the last word."""
+    return " ".join([f"-Xms{heap}", f"-Xmx{heap}", *os.environ.get(OPTIONS_VARIABLE, "").split()])
 
 
 def for_instance(text: str, *, home: Path, folder: Path, vector: bool) -> str:

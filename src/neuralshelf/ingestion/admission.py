@@ -8,7 +8,7 @@ the models get what our own model server would see in it.
 import base64
 import threading
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -92,12 +92,15 @@ def admit(data: bytes, limits: PictureLimits, name: str) -> Admitted:
     """
     decoder = pictures.PictureLimits(limits.max_bytes, keep_side=limits.max_side)
     try:
-        with pictures.opened(data, decoder) as image:
-            large = pictures.memory(image, data, decoder) > _LARGE
-            with _one_large if large else nullcontext():
-                return _admitted(image, data, limits, decoder)
+        with pictures.opened(data, decoder) as image, turn(image, data, decoder):
+            return _admitted(image, data, limits, decoder)
     except pictures.PictureError as fault:
         raise Refused(str(fault.code), f"{name}: {fault.message}") from None
+
+
+def turn(image: ImageFile.ImageFile, data: bytes, decoder: pictures.PictureLimits) -> AbstractContextManager[object]:
+    """In which an opened picture is decoded: large ones wait for each other."""
+    return _one_large if pictures.memory(image, data, decoder) > _LARGE else nullcontext()
 
 
 def admit_file(path: Path, limits: PictureLimits = DEFAULT_LIMITS) -> Admitted:

@@ -10,11 +10,11 @@ from typing import Any
 from neuralshelf.ingestion.rows.formats import FormatName, open_format
 from neuralshelf.ingestion.rows.seen import Seen
 from neuralshelf.ingestion.rows.values import checked, parsed, unicode
+from neuralshelf.ingestion.sources.crops import named
 from neuralshelf.ingestion.sources.pictures import Folder, Picture, Pictures
-from neuralshelf.pipelines.spec import IndexSpec
+from neuralshelf.pipelines.spec import MAX_VIEWS, IndexSpec
 
 MAX_ID_BYTES = 512  # OpenSearch's own limit
-MAX_PICTURES = 100
 MAX_IGNORED = 100
 
 _OWN = ("id", "image", "images")
@@ -28,7 +28,7 @@ class Product:
         line: number of the row: its line in JSON lines, its row in a spreadsheet (CSV), else counted from 1.
         id: the document's id.
         fields: the document's fields, validated against the index's, without pictures.
-        pictures: its pictures, none of them opened yet.
+        pictures: its pictures and parts of pictures, none of them opened yet.
     """
 
     line: int
@@ -61,6 +61,7 @@ class Catalogue:
     Attributes:
         folder: the pictures' folder; the catalogue's when they are in no folder.
         ignored: columns of which the index has no field -> rows that had a value there, as far as they are read.
+        views: the most pictures that a product may have.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Catalogue:
         self._fields: Mapping[str, str] = index.fields
         self._pictured = bool(index.images)
         self._several = index.product is not None
+        self.views = index.views
         own = {"id": "id"} | ({"image": "text", "images": "images"} if self._pictured else {})
         self._format = open_format(path, {**self._fields, **own}, name=format)
         self.path = path
@@ -133,7 +135,7 @@ class Catalogue:
         try:
             if cause or len(ids[-1].encode()) > MAX_ID_BYTES:
                 raise ValueError(cause or f"id is too long: {len(ids)} images need one of {MAX_ID_BYTES - 4} bytes")
-            pictures = tuple(self.pictures.picture(name) for name in names)
+            pictures = tuple(named(self.pictures, name) for name in names)
             return Product(number, identity, self._checked(values), pictures)
         except ValueError as fault:
             return BadLine(number, identity, str(fault))
@@ -171,8 +173,8 @@ class Catalogue:
             raise ValueError("give image or images, not both")
         if len(names) > 1 and not self._several:
             raise ValueError("several images: name a keyword field for the product's id under index.product")
-        if len(names) > MAX_PICTURES:
-            raise ValueError(f"{len(names)} images; at most {MAX_PICTURES}")
+        if len(names) > self.views:
+            raise ValueError(f"{len(names)} images, index.views is {self.views}: raise it (up to {MAX_VIEWS}), apply")
         return names or ([one] if one else [])
 
     def _ignore(self, name: str) -> None:

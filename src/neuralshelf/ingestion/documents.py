@@ -9,9 +9,9 @@ from opensearchpy import OpenSearch, TransportError
 from neuralshelf.batches import batches
 from neuralshelf.client import reason
 from neuralshelf.errors import EngineError
-from neuralshelf.ingestion.catalogue import MAX_PICTURES, Product, view_id
+from neuralshelf.ingestion.catalogue import Product, view_id
 from neuralshelf.ingestion.sources.pictures import Picture
-from neuralshelf.pipelines.spec import IndexSpec
+from neuralshelf.pipelines.spec import MAX_VIEWS, IndexSpec
 
 RESULT_WINDOW = 10_000  # OpenSearch's own limit of hits
 
@@ -86,7 +86,7 @@ def stale_views(client: OpenSearch, index: IndexSpec, products: Mapping[str, int
     if index.product is None:
         return []
     stale = []
-    for chunk in batches(products, RESULT_WINDOW // MAX_PICTURES):
+    for chunk in batches(products, RESULT_WINDOW // MAX_VIEWS):
         try:
             for identity in _other_views(client, index, chunk, products):
                 product, _, number = identity.rpartition("/")

@@ -43,8 +43,8 @@ def demo(stack: Stack, deployment: Deployment, catalogue: Path, *, once: bool) -
             (f'text and picture: "blue" + {both.name}', "blue", both),
         ):
             shown = base64.b64encode(image.read_bytes()).decode("ascii") if image else None
-            hits = search(client, index, template, text=text, picture=shown, size=5)
-            print(f"{title}\n{hits_table(hits)}\n")
+            found = search(client, index, template, text=text, picture=shown, size=5)
+            print(f"{title}\n{hits_table(found.hits)}\n")
         print(f"search page:  {running.page_url}")
         print(f"plain search: {curl(running.engine_url, index, template)}", flush=True)
     return 0

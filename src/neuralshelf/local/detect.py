@@ -1,10 +1,10 @@
 """A picture to the objects in it, and one of them cropped, ready to be searched with: photo → objects → crop."""
 
-import base64
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from neuralshelf.engine.base import Progress
 from neuralshelf.errors import InputError, MissingDependencyError
@@ -16,11 +16,15 @@ from neuralshelf.model_packages.grounding_dino.contract import (
     Detection,
     Detector,
     Request,
-    answer,
+    crop_file,
+    file_type_of,
 )
 from neuralshelf.model_packages.server.pictures import PictureError, decode
 from neuralshelf.model_packages.server.refusals import InputRefused
 from neuralshelf.settings import Folders
+
+if TYPE_CHECKING:
+    from neuralshelf.model_packages.server.detection import NamedDetector
 
 MAY_FIND = "bicycles, books, bottles, boxes, cameras, cars, cats, chairs, cups, dogs, mugs, shoes, tables and some more"
 
@@ -43,11 +47,19 @@ class Detected:
         Args:
             file_type: "jpeg" or "png"; default: as the picture came, png for other formats.
         """
-        request = replace(self.request, box=box, file_type=file_type or self.request.file_type)
-        return base64.b64decode(str(answer(request, [])["crop"]))
+        return crop_file(self.request.image, box, file_type or self.request.file_type)
 
 
-def load_detector(cache: Path, progress: Progress | None = None) -> Detector:
+def detector_is_there(cache: Path) -> bool:
+    """Whether the extra is installed and the network's file in `cache`, so that loading fetches nothing."""
+    try:
+        from neuralshelf.model_packages.detector.weights import FILE
+    except ImportError:
+        return False
+    return (cache / "detector" / FILE).is_file()
+
+
+def load_detector(cache: Path, progress: Progress | None = None) -> "NamedDetector":
     """The detector of this machine; its network is fetched into `cache` unless it is there.
 
     Raises:
@@ -88,7 +100,7 @@ def detect_file(
     request = read_picture(path)
     detector = detector or load_detector(Folders.default(path).cache)
     try:
-        found = detector.detect(request.image, prompt or _everything(), box_threshold, text_threshold)
+        found = detector.detect(request.image, prompt or everything(), box_threshold, text_threshold)
     except InputRefused as fault:
         raise InputError(f"picture {path}: {fault.message}", hint="shorten the prompt") from None
     return Detected(tuple(sorted(found, key=lambda one: -one.score)), request)
@@ -103,12 +115,30 @@ def read_picture(path: Path) -> Request:
     try:
         with path.open("rb") as file:
             data = file.read(PICTURES.max_bytes + 1)
-        return Request(decode(data, PICTURES), "jpeg" if data.startswith(b"\xff\xd8") else "png")
+        return Request(decode(data, PICTURES), file_type_of(data))
     except OSError as fault:
         raise InputError(f"picture {path}: {fault.strerror}", hint="mend or leave out that picture") from None
     except PictureError as fault:
         reason = f"{fault.code}: {fault.message}"
         raise InputError(f"picture {path}: {reason}", hint="mend or leave out that picture") from None
+
+
+def described(picture: Path, prompt: str | None) -> str:
+    """Picture and prompt, for messages."""
+    return f"{picture}" + (f" for {prompt!r}" if prompt else "")
+
+
+def the_one(objects: Sequence[Detection], pick: int | None, what: str) -> Detection:
+    """As `chosen`, where there is nobody to choose.
+
+    Raises:
+        InputError: also when there are several and no number.
+    """
+    found = chosen(objects, pick, what)
+    if found is None:
+        names = ", ".join(f"{number} {one.phrase}" for number, one in enumerate(objects, 1))
+        raise InputError(f"{len(objects)} things in {what}: {names}", hint=f"give --pick 1 to {len(objects)}")
+    return found
 
 
 def chosen(objects: Sequence[Detection], pick: int | None, what: str) -> Detection | None:
@@ -130,7 +160,8 @@ def chosen(objects: Sequence[Detection], pick: int | None, what: str) -> Detecti
     return objects[pick - 1]
 
 
-def _everything() -> str:
+def everything() -> str:
+    """A prompt for all that the detector of this machine knows."""
     from neuralshelf.model_packages.detector import EVERYTHING
 
     return EVERYTHING

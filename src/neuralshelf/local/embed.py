@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from neuralshelf.batches import batches
 from neuralshelf.connectors.spec import BedrockTitanMultimodal, ConnectorSpec
@@ -19,6 +19,7 @@ from neuralshelf.errors import ConfigError, InputError
 from neuralshelf.ingestion.admission import Refused
 from neuralshelf.ingestion.catalogue import BadLine, Product
 from neuralshelf.ingestion.documents import Document, documents
+from neuralshelf.ingestion.resuming import last_id
 from neuralshelf.ingestion.vectors.files import encoded
 from neuralshelf.ingestion.vectors.transform import Tally, content, inputs, model_input
 from neuralshelf.model_packages.server.contracts import Work
@@ -28,8 +29,6 @@ from neuralshelf.pipelines.stamps import stamp, stamp_field
 
 BATCH = 32
 """Documents whose pictures are decoded at once, and then embedded in one run of the model."""
-
-_TAIL = 1 << 20
 
 Progress = Callable[[int], object]
 
@@ -82,7 +81,7 @@ class Embedder:
         done = Tally()
         try:
             with out.open("a+b") as file, ThreadPoolExecutor(os.cpu_count() or 1) as readers:
-                last = _last_id(file, out)
+                last = last_id(file, out, "vectors")
                 fresh = self._documents(rows, done)
                 if last is not None:
                     _skip(fresh, last, out, done, advance)
@@ -154,20 +153,6 @@ class Embedder:
 def endpoint_name(spec: ConnectorSpec) -> str:
     """By which name a connector calls its model."""
     return spec.model_id if isinstance(spec, BedrockTitanMultimodal) else spec.endpoint
-
-
-def _last_id(file: BinaryIO, path: Path) -> str | None:
-    """The id of the last whole line, None without one; what an interrupted run left of a line after it is cut off."""
-    end = file.seek(0, os.SEEK_END)
-    file.seek(max(0, end - _TAIL))
-    *whole, torn = file.read().split(b"\n")
-    file.truncate(end - len(torn))
-    if not whole:
-        return None
-    try:
-        return str(json.loads(whole[-1])["id"])
-    except (ValueError, TypeError, KeyError):
-        raise InputError(f"{path} holds something else than vectors", hint="give another file with --out") from None
 
 
 def _skip(fresh: Iterator[Document], last: str, out: Path, done: Tally, advance: Progress) -> None:

@@ -23,8 +23,10 @@ from neuralshelf.engine.ports import choose_port
 from neuralshelf.errors import NeuralshelfError, ServerError
 from neuralshelf.gateway import create_gateway
 from neuralshelf.local import events
+from neuralshelf.local.detect import detector_is_there, everything, load_detector
 from neuralshelf.local.model_server import ModelServer
 from neuralshelf.local.state import Running, State
+from neuralshelf.objects import Finder
 from neuralshelf.settings import Folders
 
 
@@ -79,7 +81,7 @@ def _run(deployment: Deployment, folders: Folders, state: State, cleanup: ExitSt
     engine.start(events.progress)
     if server is not None:
         server.await_ready(events.progress)
-    page = cleanup.enter_context(_page(deployment, engine.url, state))
+    page = cleanup.enter_context(_page(deployment, engine.url, state, _finder(folders.cache)))
     runtime_url = f"http://{engine.host_address}:{server.port}" if server else environment.runtime.url
     running = Running(
         pid=os.getpid(),
@@ -99,7 +101,7 @@ def _run(deployment: Deployment, folders: Folders, state: State, cleanup: ExitSt
 
 
 @contextmanager
-def _page(deployment: Deployment, engine_url: str, state: State) -> Iterator[str]:
+def _page(deployment: Deployment, engine_url: str, state: State, finder: Finder | None) -> Iterator[str]:
     """Serve the search page in a thread; yields its address."""
     port = choose_port(None, state.port("page"))
     cluster = deployment.environment.cluster
@@ -109,6 +111,7 @@ def _page(deployment: Deployment, engine_url: str, state: State) -> Iterator[str
         search=deployment.config.search,
         pictures=state.picture_folders,
         public_url=engine_url if cluster.auth == "none" else None,
+        finder=finder,
     )
     server = uvicorn.Server(uvicorn.Config(gateway, log_level="warning", lifespan="off", server_header=False))
     listener = socket.create_server(("127.0.0.1", port))
@@ -120,6 +123,17 @@ def _page(deployment: Deployment, engine_url: str, state: State) -> Iterator[str
     finally:
         server.should_exit = True
         thread.join(5)
+
+
+def _finder(cache: Path) -> Finder | None:
+    """What finds things in pictures for the page, if this machine has it: nothing is fetched for that."""
+    if not detector_is_there(cache):
+        return None
+    try:
+        return Finder(load_detector(cache), everything())
+    except NeuralshelfError as fault:
+        print(f"neuralshelf: the page searches with whole pictures only: {fault}", file=sys.stderr, flush=True)
+        return None
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -40,6 +40,9 @@ def needs(config: Config) -> list[Need]:
     elif config.search.normalization == "z_score":
         hint = "set search.normalization to min_max or l2, or upgrade the cluster"
         found.append(Need("search.normalization z_score", (3, 0), hint))
+    if config.index.product is not None:
+        hint = "leave out index.product, or upgrade the cluster"
+        found.append(Need("index.product, a product once in a hybrid query,", (3, 1), hint))
     return found
 
 

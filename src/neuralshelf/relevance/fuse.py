@@ -1,20 +1,24 @@
 """Hybrid queries without the engine: what OpenSearch makes of the legs' own answers, scores and order alike.
 
-Each leg is searched once; any normalisation, combination and weights are then a matter of arrays. The arithmetic is that of
-OpenSearch's normalization-processor and score-ranker-processor, in float32 and in their order, so that scores agree to 1e-6.
-The rules, as 3.6.0 has them (tests/engine/relevance/test_fusion.py asks it):
+Each leg is searched once; any normalisation, combination and weights are then a matter of arrays. The arithmetic is
+that of OpenSearch's normalization-processor and score-ranker-processor, in float32 and in their order, so that scores
+agree to 1e-6. The rules, as 3.6.0 has them (tests/engine/relevance/test_fusion.py asks it):
 
-    min_max    (score - least) / (greatest - least) of the leg; the least 0.001 instead of 0; all 1 where all are equal
+    min_max    (score - least) / (greatest - least) of the leg; 0.001 instead of 0; all 1 where all are equal
     l2         score / √Σ score²
-    z_score    (score - mean) / standard deviation (n - 1), at the least 0.001; a score that is the mean stays the leg's greatest
+    z_score    (score - mean) / standard deviation (n - 1), 0.001 instead of 0 or less; a score that is the mean
+               becomes the leg's greatest score
     rrf        1 / (rank_constant + rank), ranks from 1
 
-A leg's statistics and ranks are taken over all shards. A document that a leg doesn't have counts as 0 in arithmetic_mean and
-rrf; geometric_mean and harmonic_mean leave that leg out, its weight too. A score of 0 is as none at all.
+A leg's statistics and ranks are taken over all shards. A document that a leg doesn't have counts as 0 in
+arithmetic_mean and rrf; geometric_mean and harmonic_mean leave that leg out, its weight too. A score of 0 is as none.
+
+Not covered: bounds of min_max; a shard searched by several threads, where each brings pagination_depth documents
+(docs/tuning.md); the order of equal scores that are collapsed, where two legs' own scores are equal as well.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +37,7 @@ class LegAnswer(Answer):
     Attributes:
         shard: number of its shard.
         doc: its Lucene document number in the shard (`sort: ["_score", "_doc"]` tells it).
-        group: what it is collapsed by, a product; None: it stands for itself.
+        group: what it is collapsed by, a product; None: it has none. All that have none are one group.
     """
 
     shard: int = 0
@@ -47,7 +51,7 @@ Leg = Sequence[LegAnswer]
 
 @dataclass(frozen=True)
 class Fusion:
-    """How legs are joined (`SearchSpec`): weights one a leg; rank_constant is for rrf, for which normalization is not used."""
+    """How legs are joined (`SearchSpec`): a weight a leg; rank_constant is of rrf, which normalises nothing."""
 
     normalization: Normalization
     combination: Combination
@@ -55,18 +59,21 @@ class Fusion:
     rank_constant: int = 60
 
 
-def fuse(legs: Sequence[Leg], how: Fusion) -> list[LegAnswer]:
+def fuse(legs: Sequence[Leg], how: Fusion, *, collapse: bool = False) -> list[LegAnswer]:
     """The documents of all legs with their joined scores, as a hybrid query lists them.
+
+    Args:
+        collapse: of each group the best document only; legs are never collapsed themselves.
 
     Raises:
         ValueError: not as many weights as legs.
     """
     if len(how.weights) != len(legs):
         raise ValueError(f"{len(how.weights)} weights for {len(legs)} legs")
-    found = Candidates.of(legs)
+    found = Candidates.of(legs, collapse=collapse)
     scores = found.scores(how, np.asarray([how.weights], np.float32))[0]
-    order = np.argsort(-scores, kind="stable")
-    return [_scored(found.answers[place], float(scores[place])) for place in order]
+    places = _best_of_groups(found.answers, scores) if collapse else np.argsort(-scores, kind="stable")
+    return [_scored(found.answers[place], float(scores[place])) for place in places]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,17 +84,19 @@ class Candidates:
         answers: each document once; its score is that of one leg and means nothing here.
         raw: float32 [document, leg], the legs' own scores, 0 where a leg hasn't the document.
         ranks: int64 [document, leg], from 1, 0 where a leg hasn't the document.
+        known: normalization or rank_constant -> what the legs give by it, when that was asked before.
     """
 
     answers: tuple[LegAnswer, ...]
     raw: Floats
     ranks: NDArray[np.int64]
+    known: dict[str | int, list[Floats]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, legs: Sequence[Leg]) -> "Candidates":
+    def of(cls, legs: Sequence[Leg], *, collapse: bool = False) -> "Candidates":
         """Of what each leg found."""
         legs = [[answer for answer in leg if np.float32(answer.score) > 0] for leg in legs]
-        answers = _in_order_of_equals(legs)
+        answers = _by_greatest(legs) if collapse else _by_hash(legs)
         places = {answer.id: place for place, answer in enumerate(answers)}
         raw = np.zeros((len(answers), len(legs)), np.float32)
         ranks = np.zeros((len(answers), len(legs)), np.int64)
@@ -104,14 +113,23 @@ class Candidates:
             how: its own weights are not used.
             weights: float32 [weights, leg].
         """
-        legs = range(self.raw.shape[1])
+        parts = self._parts(how)
         if how.combination == "rrf":
-            parts = [_reciprocal(self.ranks[:, leg], how.rank_constant) for leg in legs]
             return _sum(parts, weights)
-        parts = [_normalised(self.raw[:, leg], self.ranks[:, leg], how.normalization) for leg in legs]
         if how.combination == "arithmetic_mean":
             return _sum(parts, weights) / _sum([np.ones(len(self.answers), np.float32)] * len(parts), weights)
         return _mean(parts, weights, harmonic=how.combination == "harmonic_mean")
+
+    def _parts(self, how: Fusion) -> list[Floats]:
+        """What each leg gives to each document, float32 [document]; made once."""
+        key = how.rank_constant if how.combination == "rrf" else how.normalization
+        if key not in self.known:
+            legs = zip(self.raw.T, self.ranks.T, strict=True)
+            if how.combination == "rrf":
+                self.known[key] = [_reciprocal(ranks, how.rank_constant) for _, ranks in legs]
+            else:
+                self.known[key] = [_normalised(raw, ranks, how.normalization) for raw, ranks in legs]
+        return self.known[key]
 
 
 def _scored(answer: LegAnswer, score: float) -> LegAnswer:
@@ -125,8 +143,26 @@ def _ranked(leg: Leg) -> list[LegAnswer]:
     return sorted(leg, key=lambda answer: (-answer.score, answer.doc, answer.shard))
 
 
-def _in_order_of_equals(legs: Sequence[Leg]) -> list[LegAnswer]:
-    """Shard by shard; within one as Java's HashMap lists its keys, for the engine sorts such a list by score, stably."""
+def _by_greatest(legs: Sequence[Leg]) -> list[LegAnswer]:
+    """Shard by shard; within one by the greatest score of any leg: so the engine lists what it collapses."""
+    greatest: dict[str, LegAnswer] = {}
+    for answer in (answer for leg in legs for answer in leg):
+        if answer.id not in greatest or answer.score > greatest[answer.id].score:
+            greatest[answer.id] = answer
+    return sorted(greatest.values(), key=lambda answer: (answer.shard, -answer.score, answer.doc))
+
+
+def _best_of_groups(answers: Sequence[LegAnswer], scores: Floats) -> list[int]:
+    """Places of the best of each group, best first; equals by shard, then as their groups were first met."""
+    best: dict[str | None, int] = {}
+    for place, answer in enumerate(answers):
+        if answer.group not in best or scores[place] > scores[best[answer.group]]:
+            best[answer.group] = place
+    return sorted(best.values(), key=lambda place: (-scores[place], answers[place].shard))
+
+
+def _by_hash(legs: Sequence[Leg]) -> list[LegAnswer]:
+    """Shard by shard; within one as Java's HashMap lists its keys: the engine sorts such a list, stably."""
     shards: dict[int, dict[str, LegAnswer]] = {}
     for leg in legs:
         for answer in leg:
@@ -166,7 +202,8 @@ def _normalised(raw: Floats, ranks: NDArray[np.int64], how: Normalization) -> Fl
         if deviation == 0:
             made = inside.copy()
         else:
-            made = np.maximum((inside - mean) / deviation, FLOOR)
+            made = (inside - mean) / deviation
+            made[made <= 0] = FLOOR
             made[inside == mean] = inside.max()
     scores = np.zeros_like(raw)
     scores[there] = made

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from neuralshelf.errors import InputError
+from neuralshelf.relevance.judgements import Judgements
+from neuralshelf.relevance.queries import Query
 
 # The protocol's wording: a class name is not always what people call the thing.
 CLOTHING_QUERIES = {"longsleeve": "long sleeve top", "outwear": "outerwear jacket coat"}
@@ -22,42 +24,30 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Query:
-    """One query by text, with the ids that answer it."""
-
-    text: str
-    relevant: frozenset[str]
-
-
-@dataclass(frozen=True)
 class JudgedSet:
-    """Pictures and queries about them. `label` is the fact that a query asks for."""
+    """Pictures, queries about them, and the pictures that answer each."""
 
     name: str
     items: Sequence[Item]
     queries: Mapping[str, Query]
+    judgements: Judgements
 
 
 def clothing(folder: Path) -> JudgedSet:
     """Test split of clothing-dataset-small (CC0-1.0): ten classes, one query each."""
     items = [item for item in _items(folder) if item.facts.get("split") == "test"]
     classes = sorted({str(item.facts["category"]) for item in items})
-    queries = {
-        name: Query(
-            f"a photo of a {CLOTHING_QUERIES.get(name.replace('-', ''), name.replace('-', ' '))}",
-            frozenset(item.id for item in items if item.facts["category"] == name),
-        )
-        for name in classes
-    }
-    return JudgedSet("clothing", items, queries)
+    words = {name: CLOTHING_QUERIES.get(name.replace("-", ""), name.replace("-", " ")) for name in classes}
+    queries = {name: Query(name, f"a photo of a {words[name]}") for name in classes}
+    judgements = {name: {item.id: 1 for item in items if item.facts["category"] == name} for name in classes}
+    return JudgedSet("clothing", items, queries, judgements)
 
 
 def products(folder: Path) -> JudgedSet:
     """Known-item search: each product's title must find its own picture."""
     items = list(_items(folder))
-    return JudgedSet(
-        "products", items, {item.id: Query(str(item.facts["title"]), frozenset([item.id])) for item in items}
-    )
+    queries = {item.id: Query(item.id, str(item.facts["title"])) for item in items}
+    return JudgedSet("products", items, queries, {item.id: {item.id: 1} for item in items})
 
 
 def sample_kinds(catalogue: Path) -> JudgedSet:
@@ -72,12 +62,12 @@ def sample_kinds_and_colours(catalogue: Path) -> JudgedSet:
 
 def _sample(catalogue: Path, keys: tuple[str, ...]) -> JudgedSet:
     items = list(_items(catalogue.parent, catalogue.name))
-    queries = {}
+    queries, judgements = {}, {}
     for colour, kind in sorted({(str(item.facts["colour"]), str(item.facts["kind"])) for item in items}):
-        asked = {"colour": colour, "kind": kind}
-        relevant = frozenset(i.id for i in items if all(str(i.facts[key]) == asked[key] for key in keys))
-        queries[f"{colour} {kind}"] = Query(f"a photo of a {colour} {kind}", relevant)
-    return JudgedSet("sample", items, queries)
+        asked, name = {"colour": colour, "kind": kind}, f"{colour} {kind}"
+        queries[name] = Query(name, f"a photo of a {name}")
+        judgements[name] = {i.id: 1 for i in items if all(str(i.facts[key]) == asked[key] for key in keys)}
+    return JudgedSet("sample", items, queries, judgements)
 
 
 def _items(folder: Path, name: str = "items.jsonl") -> Iterator[Item]:

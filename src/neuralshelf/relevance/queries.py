@@ -100,6 +100,6 @@ def _query(row: Any, folder: Path) -> Query:
 
 def _box(box: Any) -> Box:
     numbers = isinstance(box, list) and len(box) == 4 and all(type(n) in (int, float) and 0 <= n <= 1 for n in box)
-    if not numbers:
-        raise ValueError("box must be [centre x, centre y, width, height], each 0 to 1")
+    if not numbers or not box[2] or not box[3]:
+        raise ValueError("box must be [centre x, centre y, width, height], each 0 to 1, the sizes above 0")
     return (float(box[0]), float(box[1]), float(box[2]), float(box[3]))

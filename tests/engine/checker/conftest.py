@@ -49,12 +49,13 @@ def shelf(shards: int) -> dict[str, Any]:
                 "image_vector": {"connector": "picture", "image": "image"},
             },
             "product": "product",
+            "views": VIEWS,
         },
         "search": {
             "template": f"shelf{shards}-search",
             "keyword": ["title^2", "brand"],
             "weights": {"keyword": 0.3, "text_vector": 0.3, "image_vector": 0.4},
-            "k": K,
+            "k": K // VIEWS,
             "filters": ["brand", "category", "tenant", "price"],
         },
     }
@@ -134,7 +135,7 @@ def shelves(open_shop: Callable[..., Shop], client: OpenSearch, made: dict[str, 
     found = []
     for shards in (1, 3):
         values, store = shelf(shards), VectorStore(shards=shards)
-        shop = open_shop(values, store)
+        shop = open_shop(values, shards)
         filled(client, shop.index, made)
         config = Config.parse(values, "shelf.yaml")
         configured = facts_of(

@@ -280,7 +280,7 @@ def test_connectors_to_aws_are_taken_without_a_change_of_cluster_settings(wire: 
     assert actions[Kind.SETTINGS] is Action.KEEP
     assert actions[Kind.CONNECTOR] is Action.CREATE
     aws.apply()
-    assert {change.action for change in aws.plan().changes} == {Action.KEEP}
+    assert [change.as_dict() for change in aws.plan().changes if change.action is not Action.KEEP] == []
 
 
 def test_a_role_on_a_cluster_that_is_not_amazons_is_refused_by_name(wire: Any) -> None:

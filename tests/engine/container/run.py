@@ -53,11 +53,10 @@ def _test(image: str, words: list[str]) -> int:
         # Its helper would have to be pulled; a container that a killed run left is removed by the next.
         "TESTCONTAINERS_RYUK_DISABLED": "true",
     }
-    # Provisioning and ingestion say the same to every engine, at length; the security tests bring their own.
-    rest = [
-        "tests/engine",
-        *(f"--ignore=tests/engine/{part}" for part in ("examples", "provision", "ingestion", "security")),
-    ]
+    # Provisioning, ingestion and texts byte by byte say the same to every engine, at length; the security tests bring
+    # their own.
+    at_length = ("examples", "provision", "ingestion", "security", "connectors/test_byte_exact.py")
+    rest = ["tests/engine", *(f"--ignore=tests/engine/{part}" for part in at_length)]
     paths = [] if any((PROJECT / word.split("::")[0]).exists() for word in words) else rest
     command = [sys.executable, "-m", "pytest", "--engine=container", *paths, *words]
     return subprocess.run(command, cwd=PROJECT, env=environment, check=False).returncode

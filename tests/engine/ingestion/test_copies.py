@@ -14,6 +14,7 @@ from opensearchpy import OpenSearch, TransportError
 from neuralshelf.client import reason
 from neuralshelf.ingestion.coverage.coverage import Scan, look
 from neuralshelf.ingestion.coverage.repair import Repair
+from tests.engine.fixtures import empty
 from tests.engine.ingestion.test_updates import DOCS, Shop, compare, mend_with_catalogue, told
 from tests.engine.provision.deployment import Project
 
@@ -138,7 +139,7 @@ def test_every_way_to_copy_an_index(copies: Copies) -> None:
     scan = Scan(client, next_index.physical_name, next_index, deployment.generation)
 
     def emptied() -> Scan:
-        client.delete_by_query(index=scan.name, body={"query": {"match_all": {}}}, params={"refresh": "true"})
+        empty(client, scan.name)
         return scan
 
     copies.row("`_reindex` into the next generation", emptied(), lambda: copies.reindex(scan.name))

@@ -21,7 +21,7 @@ from neuralshelf.local.stack import Stack
 from neuralshelf.model_packages.encoder import Sample
 from neuralshelf.pipelines.stamps import stamp
 from neuralshelf.settings import Folders
-from tests.engine.fixtures import ServeModels
+from tests.engine.fixtures import ServeModels, empty
 from tests.engine.ingestion.catalogues import picture, written
 from tests.engine.provision.conftest import project_in_a_folder
 from tests.engine.provision.deployment import ENVIRONMENT, FULL, Project
@@ -55,9 +55,7 @@ class Shop:
 
     def restore(self) -> None:
         """As it was in the beginning."""
-        self.client.delete_by_query(
-            index=self.name, body={"query": {"match_all": {}}}, params={"refresh": "true", "conflicts": "proceed"}
-        )
+        empty(self.client, self.name)
         assert not [outcome for outcome in index_all(self.client, self.name, self.whole) if outcome.error]
         for number in range(40):
             self.row(number)

@@ -20,7 +20,7 @@ from neuralshelf.errors import EngineError, ServerError
 from neuralshelf.ingestion.letters.deadletters import DeadLetters, Letter
 from neuralshelf.ingestion.letters.letter import Fence
 from neuralshelf.ingestion.letters.replay import ReplayReport, replay_stored
-from tests.engine.fixtures import ServeModels
+from tests.engine.fixtures import ServeModels, empty
 from tests.engine.ingestion.catalogues import picture, written
 from tests.engine.provision.conftest import project_in_a_folder
 from tests.engine.provision.deployment import ENVIRONMENT, FULL, Finished, Project
@@ -108,9 +108,7 @@ def shop(applied: Shop) -> Iterator[Shop]:
     applied.models.heal()
     applied.project.wire.clear()
     applied.letters.drop()
-    applied.client.indices.refresh(index=applied.index)
-    everything: dict[str, Any] = {"query": {"match_all": {}}}
-    applied.client.delete_by_query(index=applied.index, body=everything, params={"refresh": "true"})
+    empty(applied.client, applied.index)
 
 
 def test_what_a_model_refused_gets_in_when_it_is_mended(shop: Shop) -> None:

@@ -49,7 +49,7 @@ def test_exactly_the_views_that_products_no_longer_have_are_stale(filled: OpenSe
 
 def test_more_views_than_one_answer_holds_are_all_found(filled: OpenSearch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(documents, "RESULT_WINDOW", 8)
-    monkeypatch.setattr(documents, "MAX_PICTURES", 1)
+    monkeypatch.setattr(documents, "MAX_VIEWS", 1)
     found = stale_views(filled, INDEX, {f"p{product}": 1 for product in range(50)})
     assert sorted(found) == sorted(f"p{product}/{view}" for product in range(50) for view in (2, 3))
 

@@ -107,11 +107,14 @@ class Shop:
         answer = self.client.search(index=self.index, body=dict(body))
         return list(answer["hits"]["hits"])
 
+    def answer(self, template: str | None = None, **params: Any) -> dict[str, Any]:
+        """What the stored search template answers."""
+        body = {"id": template or self.template, "params": params}
+        return dict(self.client.transport.perform_request("POST", f"/{self.index}/_search/template", body=body))
+
     def ask(self, template: str | None = None, **params: Any) -> list[dict[str, Any]]:
         """Hits of the stored search template."""
-        body = {"id": template or self.template, "params": params}
-        answer = self.client.transport.perform_request("POST", f"/{self.index}/_search/template", body=body)
-        return list(answer["hits"]["hits"])
+        return list(self.answer(template, **params)["hits"]["hits"])
 
     def rendered(self, **params: Any) -> dict[str, Any]:
         """The body that the template makes of `params`."""
@@ -136,9 +139,9 @@ OpenShop = Callable[..., Shop]
 
 @pytest.fixture(scope="session")
 def open_shop(client: OpenSearch, serve_models: Callable[[], Any]) -> OpenShop:
-    """Provision a configuration (neuralshelf.yaml as a mapping) with a model server of its own."""
+    """Provision a configuration (neuralshelf.yaml as a mapping) with a model server of its own, in `shards` shards."""
 
-    def opened(values: Mapping[str, Any], store: VectorStore = VectorStore()) -> Shop:  # noqa: B008 - it is frozen
+    def opened(values: Mapping[str, Any], shards: int = 1) -> Shop:
         server = serve_models()
         config = Config.parse(values, "shop.yaml")
         runtime = Runtime(server.region).at(server.url, server.access_key, SecretStr(server.secret_key))
@@ -146,6 +149,7 @@ def open_shop(client: OpenSearch, serve_models: Callable[[], Any]) -> OpenShop:
         wanted = [cluster_settings(runtime), model_group(prefix)]
         for name, spec in config.connectors.items():
             wanted += connector_resources(name, spec, runtime=runtime, prefix=prefix, group=wanted[1].name)
+        store = VectorStore(shards=shards)
         wanted += pipeline_resources(config.index, config.search, config.connectors, store=store, prefix=prefix)
         apply(client, plan(wanted, observe(client, wanted, prefix=prefix), prefix=prefix))
         search = config.search

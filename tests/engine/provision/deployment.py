@@ -192,14 +192,14 @@ class Project:
 
     def kill(
         self,
-        number: int,
+        which: int | str,
         moment: Moment,
         verb: str,
         *words: str,
         writes: bool = False,
         end: Callable[[int], None] | None = None,
     ) -> Finished:
-        """A verb that gets SIGKILL at its request (its write) `number`; its code is -9, or its own.
+        """A verb that gets SIGKILL at a request (a write), see `Wire.at`; its code is -9, or its own.
 
         Args:
             end: gets the process id, for another end than SIGKILL.
@@ -207,7 +207,7 @@ class Project:
         end = end or slay
         self.wire.clear()
         started: list[subprocess.Popen[str]] = []
-        self.wire.at(number, moment, lambda: end(started[0].pid), writes=writes)
+        self.wire.at(which, moment, lambda: end(started[0].pid), writes=writes)
         begun = time.monotonic()
         started.append(self.start(verb, *words))
         out, err = started[0].communicate(timeout=TIMEOUT_SECONDS)

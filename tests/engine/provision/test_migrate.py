@@ -60,7 +60,7 @@ def test_documents_move_to_another_dimension_and_back_under_load(
     assert len(report.kept) <= 3
     assert_same(client, f"{project.name}-2", documents, new, older=report.kept)
     with traffic(client, project.name, f"{project.name}-search", documents) as shop:
-        time.sleep(10)
+        time.sleep(3)
         back = rollback(project.client, project.deployment(), project.runtime(), say=print)
         print(back, shop.writes, shop.searches, shop.slowest)
         time.sleep(1)

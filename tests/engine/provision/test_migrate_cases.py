@@ -46,8 +46,17 @@ def picture(number: int) -> str:
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
+# The first of each kind, in the order in which a migration comes to them.
+KINDS_OF_WRITES = ("_register", "_bulk", "-2/_mapping", "_scripts", "_aliases")
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [KINDS_OF_WRITES, pytest.param((4, 13, *range(3, 40)), marks=pytest.mark.extended)],
+    ids=["each-kind", "each-number"],
+)
 def test_a_migration_killed_at_any_write_goes_on_and_loses_nothing(
-    make_project: MakeProject, serve_models: ServeModels, client: OpenSearch
+    make_project: MakeProject, serve_models: ServeModels, client: OpenSearch, moments: Sequence[int | str]
 ) -> None:
     """Same dimension, other weights, two shards; documents change and go between the kills."""
     old, new = Weighted(), Weighted(seed=1)
@@ -58,7 +67,7 @@ def test_a_migration_killed_at_any_write_goes_on_and_loses_nothing(
     documents = fill(client, project.name, 400)
     next_generation(project, serve_models(text=new))
     killed = []
-    for number, at in enumerate((4, 13, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)):
+    for number, at in enumerate(moments):
         changed, gone = f"p{number}", f"p{100 + number}"
         documents[changed] |= {"title": f"changed before kill {number}"}
         client.index(index=project.name, id=changed, body=documents[changed])

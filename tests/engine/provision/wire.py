@@ -79,16 +79,20 @@ class Wire:
             self.requests = []
             self.before = self.after = None
 
-    def at(self, number: int, moment: Moment, act: Callable[[], None], *, writes: bool = False) -> None:
-        """Call `act` at the request of this number, before or after the engine has seen it, and give no answer.
+    def at(self, which: int | str, moment: Moment, act: Callable[[], None], *, writes: bool = False) -> None:
+        """Call `act` at one request, before or after the engine has seen it, and give no answer.
 
         Args:
+            which: its number, or a part of its path: the first such one.
             writes: count those alone that change something.
         """
 
+        def counts(request: Request) -> bool:
+            return (request.writes or not writes) and (isinstance(which, int) or which in request.path)
+
         def hook(request: Request) -> None:
-            before = self.requests[: request.number]
-            if number == (sum(r.writes for r in before) if writes else len(before)) and (request.writes or not writes):
+            number = which if isinstance(which, int) else 1
+            if counts(request) and number == sum(map(counts, self.requests[: request.number])):
                 act()
                 raise Cut
 

@@ -19,6 +19,7 @@ from opensearchpy import OpenSearch
 from neuralshelf.client import connect
 from neuralshelf.engine.instance import Instance
 from neuralshelf.engine.java import Java
+from neuralshelf.engine.jvm_options import from_environment
 from neuralshelf.engine.ports import choose_port
 from neuralshelf.engine.process import Child
 from neuralshelf.engine.ready import await_ready
@@ -99,7 +100,7 @@ class SecuredNode:
             "OPENSEARCH_JAVA_HOME": str(self._java.home),
             "OPENSEARCH_PATH_CONF": str(folder / "config"),
             "OPENSEARCH_TMPDIR": str(folder / "tmp"),
-            "OPENSEARCH_JAVA_OPTS": f"-Xms{HEAP} -Xmx{HEAP}",
+            "OPENSEARCH_JAVA_OPTS": from_environment(HEAP),
         }
         self._child = Child(
             [str(self._home / "bin" / "opensearch")],

@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -50,10 +50,13 @@ class Shop:
     node: SecuredNode
     project: Project
     users: Mapping[str, User]
+    clients: dict[str, OpenSearch] = field(default_factory=dict)
 
     def client(self, purpose: str) -> OpenSearch:
-        """Logged in as the user of that role."""
-        return self.node.client(self.users[purpose])
+        """Logged in as the user of that role; one a role, since there are hundreds of requests."""
+        if purpose not in self.clients:
+            self.clients[purpose] = self.node.client(self.users[purpose])
+        return self.clients[purpose]
 
     def run(self, purpose: str, verb: str, *words: str, code: int = 0) -> Any:
         """A verb of the command line as that user."""
@@ -78,9 +81,12 @@ def shop(engine: SecuredNode, client: OpenSearch, model_server: ServedModels) ->
     for name, body in roles(project.deployment()).items():
         purpose = name.removeprefix(f"{project.prefix}-")
         users[purpose] = engine.add_user(client, f"{purpose}-user", name, body)
+    made = Shop(engine, project, users)
     try:
-        yield Shop(engine, project, users)
+        yield made
     finally:
+        for opened in made.clients.values():
+            opened.close()
         sweep(client, "rolled", before)
         sweep(client, INDEX, before)
         client.indices.delete(index="others-1")

@@ -19,7 +19,6 @@ from neuralshelf.local.clusters import cluster_index
 from neuralshelf.local.examples.spec import Question, Views
 from neuralshelf.local.stack import Stack
 from neuralshelf.personalisation.numbering import Options
-from neuralshelf.relevance.measures import success_at
 from neuralshelf.search import Hit, search
 from neuralshelf.tables import clusters_text, hits_table
 
@@ -61,9 +60,8 @@ class Asking:
         """
         config = self.deployment.config
         encoded = picture(image, picture_limits(config.connectors, config.index)) if image else None
-        once = {"collapse": True} if config.index.product else {}
         name, template = config.index.name, config.search.template
-        return search(self.client, name, template, text=text, picture=encoded, size=size, **once)
+        return search(self.client, name, template, text=text, picture=encoded, size=size).hits
 
     def product(self, hit: Hit) -> str:
         """The id of a hit's product."""
@@ -115,15 +113,14 @@ def self_match(asking: Asking, rows: Rows, folder: Path) -> Told:
 def second_views(asking: Asking, views: Views, asked: Rows, folder: Path) -> Told:
     """Pictures that are not indexed find their product: rank-1 and rank-5 (a cumulative match characteristic)."""
     asking.pictured()
-    rankings, relevant = {}, {}
+    rankings = {}
     for row in tqdm(asked, desc="views", unit="picture", file=sys.stderr, disable=not sys.stderr.isatty()):
         hits = asking.ask(image=folder / row["image"], size=5)
         rankings[row["image"]] = [asking.product(hit) for hit in hits]
-        relevant[row["image"]] = frozenset([row["id"]])
     data: dict[str, Any] = {"asked": len(asked), "indexed": views.indexed}
     lines, missed = [f"{len(asked)} pictures of products from another side, in other light:"], []
     for rank, least in ((1, views.rank_1), (5, views.rank_5)):
-        share = success_at(rank, rankings, relevant)
+        share = sum(row["id"] in rankings[row["image"]][:rank] for row in asked) / len(asked)
         low, high = wilson(share, len(asked))
         data[f"rank_{rank}"] = {"share": share, "low": low, "high": high}
         lines.append(f"  rank-{rank} {share:.3f} (95 % interval {low:.3f} to {high:.3f})")

@@ -15,6 +15,7 @@ from neuralshelf.provision.verify.models import check_answers, check_deployed, n
 from neuralshelf.provision.verify.searches import check_searches
 from neuralshelf.provision.verify.subject import Subject
 from neuralshelf.provision.verify.vectors import check_documents_in, check_kept, check_queries
+from neuralshelf.provision.verify.views import check_views
 from neuralshelf.provision.verify.wiring import check_wiring
 
 SAMPLE = 20
@@ -61,6 +62,8 @@ def _checks(subject: Subject, sample: int) -> Iterator[Check]:
         yield wiring
     if wired:
         yield from check_searches(subject)
+    if of in subject.live:
+        yield from _answered("views", of, lambda: check_views(subject))
 
     workers: dict[str, tuple[str, ...]] = {}
     names = node_names(subject.client)

@@ -1,9 +1,9 @@
-"""How good the answers are, asked of the engine itself: pictures go in by `_bulk`, answers come out of `_search`."""
+"""How good picture vectors are, on judged sets: pictures go in by `_bulk`, answers come out of `_search`."""
 
 import base64
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,15 @@ from neuralshelf.bulk import index_all
 from neuralshelf.errors import InputError, SearchError
 from neuralshelf.relevance import judged
 from neuralshelf.relevance.judged import Item, JudgedSet
-from neuralshelf.relevance.measures import accuracy, success_at
+from neuralshelf.relevance.measures import accuracy, mean, per_query
+from neuralshelf.relevance.run import Answer, Run
+from neuralshelf.templates import render
 
 BULK = 32
 MAX_K = 10_000
 
 
-class Evaluator:
+class PictureEvaluator:
     """Evaluates the picture vectors of one deployment on judged sets, each in an index of its own, deleted again."""
 
     def __init__(
@@ -49,35 +51,36 @@ class Evaluator:
         """Title → picture: recall@1, @5, @10 with one right picture each."""
         found = judged.products(folder)
         with self._indexed(found.items) as index:
-            rankings = self._rankings(index, found, 10)
-        relevant = {name: query.relevant for name, query in found.queries.items()}
-        return {"pictures": len(found.items)} | {f"recall@{k}": success_at(k, rankings, relevant) for k in (1, 5, 10)}
+            run = self._run(index, found, 10)
+        return {"pictures": len(found.items)} | _success("recall", run, found, (1, 5, 10))
 
     def sample(self, catalogue: Path) -> dict[str, float]:
         """Kind and colour in the first five, and every picture finding itself with cosine 1."""
         kinds, colours = judged.sample_kinds(catalogue), judged.sample_kinds_and_colours(catalogue)
         with self._indexed(kinds.items) as index:
-            rankings = self._rankings(index, kinds, 5)
+            run = self._run(index, kinds, 5)
             cosines = [self._self_match(index, item) for item in tqdm(kinds.items, desc="self match", disable=_quiet())]
-        found = {"pictures": float(len(kinds.items)), "queries": float(len(rankings))}
-        for name, judgement in (("kind", kinds), ("kind and colour", colours)):
-            relevant = {key: query.relevant for key, query in judgement.queries.items()}
-            found |= {f"{name} @{k}": success_at(k, rankings, relevant) for k in (1, 5)}
+        found = {"pictures": float(len(kinds.items)), "queries": float(len(run))}
+        found |= _success("kind ", run, kinds, (1, 5)) | _success("kind and colour ", run, colours, (1, 5))
         found["finds itself first"] = sum(c is not None for c in cosines) / len(cosines)
         found["worst self cosine"] = min(c if c is not None else -1.0 for c in cosines)
         return found
 
     @contextmanager
     def _indexed(self, items: Sequence[Item]) -> Iterator[str]:
-        """An index like the provisioned one, filled with the pictures, deleted at the end."""
+        """An index like the provisioned one, filled with the pictures, deleted at the end; yields its alias.
+
+        After Ctrl-C a bulk may wait for the model still, and would make a deleted index anew: so it asks for an alias.
+        """
         name = f"neuralshelf-evaluate-{uuid.uuid4().hex[:8]}"
-        self._client.indices.create(index=name, body=_copy_of(self._client, self._index))
+        body = _copy_of(self._client, self._index) | {"aliases": {name: {}}}
+        self._client.indices.create(index=f"{name}-1", body=body)
         try:
             with tqdm(total=len(items), desc="index pictures", unit="doc", file=sys.stderr, disable=_quiet()) as bar:
                 for start in range(0, len(items), BULK):
                     group = items[start : start + BULK]
                     documents = {i.id: {self._picture_field: _base64(i.picture)} for i in group}
-                    for outcome in index_all(self._client, name, documents):
+                    for outcome in index_all(self._client, name, documents, _only_by_alias(documents)):
                         if outcome.error is not None:
                             raise InputError(f"{outcome.id}: {outcome.error}", hint="mend or remove this picture")
                     bar.update(len(group))
@@ -85,11 +88,13 @@ class Evaluator:
             self._client.indices.forcemerge(index=name, max_num_segments=1)
             yield name
         finally:
-            self._client.indices.delete(index=name, ignore_unavailable=True)
+            self._client.indices.delete(index=f"{name}-1", ignore_unavailable=True)
 
-    def _rankings(self, index: str, found: JudgedSet, size: int) -> dict[str, list[str]]:
+    def _run(self, index: str, found: JudgedSet, size: int) -> dict[str, list[Answer]]:
         queries = tqdm(found.queries.items(), desc="queries", disable=_quiet())
-        return {name: list(self._scores(index, query.text, size)) for name, query in queries}
+        return {
+            name: [Answer(*each) for each in self._scores(index, query.text, size).items()] for name, query in queries
+        }
 
     def _scores(self, index: str, text: str, size: int) -> dict[str, float]:
         """Document id -> score, best first."""
@@ -102,7 +107,7 @@ class Evaluator:
 
     def _hits(self, index: str, query: Mapping[str, str], size: int) -> list[dict[str, Any]]:
         k = min(max(size, 100), MAX_K)
-        body = {"size": size, "_source": False, "query": {"neural": {self._vector: {**query, "k": k}}}}
+        body = render("relevance/neural.json.j2", size=size, vector=self._vector, query=query, k=k)
         answer = self._client.search(index=index, body=body)
         hits: list[dict[str, Any]] = answer["hits"]["hits"]
         if not hits:
@@ -116,6 +121,16 @@ def _copy_of(client: OpenSearch, index: str) -> dict[str, Any]:
     settings = live["settings"]["index"]
     kept = {key: settings[key] for key in ("knn", "default_pipeline", "search", "number_of_shards") if key in settings}
     return {"settings": {"index": kept | {"number_of_replicas": 0}}, "mappings": live["mappings"]}
+
+
+def _success(name: str, run: Run, found: JudgedSet, ranks: Sequence[int]) -> dict[str, float]:
+    """Share of queries with a right picture among the first k; the recall where each query has one."""
+    values = per_query(run, found.judgements, [f"Success@{k}" for k in ranks])
+    return {f"{name}@{k}": mean(values[f"Success@{k}"]) for k in ranks}
+
+
+def _only_by_alias(ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    return {identity: {"require_alias": True} for identity in ids}
 
 
 def _classes(found: JudgedSet) -> dict[str, str]:

@@ -97,9 +97,9 @@ HYBRID = (
         replace(USUAL, legs=(Leg({"match_all": {}}, depth=10_000), NEAREST, LOOKALIKES)),
     ),
     wrong(
-        "a condition as a leg (term)",
-        body(hybrid({"term": {"brand": "brand1"}}, neural(), neural("image_vector"))),
-        replace(USUAL, legs=(Leg({"term": {"brand": "brand1"}}, depth=10_000), NEAREST, LOOKALIKES)),
+        "a condition as a leg (range)",
+        body(hybrid({"range": {"price": {"gte": 100}}}, neural(), neural("image_vector"))),
+        replace(USUAL, legs=(Leg({"range": {"price": {"gte": 100}}}, depth=10_000), NEAREST, LOOKALIKES)),
     ),
     wrong(
         "bool of conditions alone as a leg",

@@ -69,7 +69,8 @@ class Deployment:
             raise ConfigError(f"no environment {environment!r} ({path} does not exist)", hint=hint)
         found = Config.parse(yamlfile.load(config), str(config))
         centroids = Centroids.read(config.parent / found.clusters.file) if found.clusters else None
-        return cls(found, Environment.parse(yamlfile.load(path), str(path)), centroids)
+        read = Environment.parse(yamlfile.load(path), str(path))
+        return cls(found, read.in_folder(config.parent), centroids)
 
     @property
     def prefix(self) -> str:

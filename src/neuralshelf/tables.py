@@ -14,6 +14,7 @@ from neuralshelf.relevance.evaluation import FINDINGS
 from neuralshelf.search import Hit
 
 if TYPE_CHECKING:
+    from neuralshelf.checker import Verdict
     from neuralshelf.deploy.cost import Estimate, Line
     from neuralshelf.deploy.prices import Source
     from neuralshelf.ingestion.account import Report
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from neuralshelf.relevance.clicks import Clicked
     from neuralshelf.relevance.evaluation import Comparison, Evaluation
     from neuralshelf.relevance.scoring import Setting
-    from neuralshelf.relevance.statistics import Difference
+    from neuralshelf.relevance.statistics import Difference, Interval
     from neuralshelf.relevance.tuning import Tuning
 
 SIGNS = {
@@ -107,7 +108,7 @@ def evaluation_text(after: "Evaluation", compared: "Comparison | None", clicks: 
     headers = ("measure", *(f"{kind} ({found.queries})" for kind, found in kinds.items()))
     rows = []
     for measure, of_kinds in after.measures.items():
-        cells = [f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]" for found in of_kinds.values()]
+        cells = [_ranged(found, "") for found in of_kinds.values()]
         if compared is not None:
             before, changes = compared.before.measures[measure], compared.differences[measure]
             rows.append((measure, *(f"{before[kind].mean:.3f} → {found.mean:.3f}" for kind, found in of_kinds.items())))
@@ -126,12 +127,16 @@ def evaluation_text(after: "Evaluation", compared: "Comparison | None", clicks: 
     return "\n".join(lines)
 
 
+def _ranged(found: "Interval", sign: str) -> str:
+    """A mean with its interval, where there is one."""
+    several = found.queries > 1
+    return f"{found.mean:{sign}.3f}" + (f" [{found.low:{sign}.3f}, {found.high:{sign}.3f}]" if several else "")
+
+
 def _verdict(measure: str, found: "Difference") -> str:
-    change = found.change
     return (
-        f"{measure}: {'' if found.significant else 'no significant difference, '}{change.mean:+.3f} "
-        f"[{change.low:+.3f}, {change.high:+.3f}], p {found.p:.4f}; "
-        f"{found.wins} better, {found.losses} worse, {found.ties} the same"
+        f"{measure}: {'' if found.significant else 'no significant difference, '}{_ranged(found.change, '+')}, "
+        f"p {found.p:.4f}; {found.wins} better, {found.losses} worse, {found.ties} the same"
     )
 
 
@@ -244,6 +249,7 @@ def tuned_text(report: "Tuning") -> str:
     lines.append(f"offline = engine: {agreed.same} of {agreed.queries} queries, scores to 1e-6")
     freedoms = [(what, f"{value:.3f}", "←" * (what == tuned.freedom)) for what, value in tuned.held_out.items()]
     lines += ["", tabulate(freedoms, headers=("may change", f"held-out {measure}", ""), disable_numparse=True), ""]
+    lines.append(f"best of {tuned.tried} settings against keyword alone: p {tuned.p_of_best:.4f} (maxT)")
     lines.append(f"winner: {_setting(report.legs, tuned.winner)}")
     lines += [f"  fold {n}: {_setting(report.legs, each)}" for n, each in enumerate(tuned.chosen, 1)]
     lines.append(f"{report.seconds['search']:.0f} s searching, {report.seconds['fuse']:.0f} s fusing")
@@ -311,6 +317,19 @@ def checks_text(found: "Verification") -> str:
             lines.append(f"        next: {check.remedy}")
     verdict = "ready" if found.ok else f"not ready: {len(found.failures)} of {len(found.checks)} checks failed"
     return "\n".join([*lines, f"{found.index}: {verdict}"])
+
+
+def verdict_text(found: "Verdict") -> str:
+    """The verdict, a line a finding, and the search that is right where it differs from the given one."""
+    lines = [found.word]
+    for finding in found.findings:
+        issue = f" ({finding.issue})" if finding.issue else ""
+        lines.append(f"{finding.grade:8} {finding.path or 'search'}: {finding.reason}{issue}")
+    if found.word == "rewritten":
+        query = "&".join(f"{name}={value}" for name, value in found.params.items())
+        lines += [f"?{query}"] * bool(query)
+        lines.append(json.dumps(found.body, ensure_ascii=False, indent=2))
+    return "\n".join(lines)
 
 
 def diagnosis_text(found: "Diagnosis") -> str:

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from neuralshelf.model_packages.encoder import Sample
-from neuralshelf.model_packages.lite import LiteEncoder, colour, labels, torchfile
+from neuralshelf.model_packages.lite import LiteEncoder, colour, torchfile
 from neuralshelf.model_packages.lite.head import Head
-from neuralshelf.model_packages.lite.labels import Labels
 from neuralshelf.model_packages.lite.pixels import look
 from neuralshelf.model_packages.minilm import MiniLmEncoder
 from neuralshelf.settings import Folders
@@ -107,25 +106,6 @@ def test_what_the_models_can_t_do_is_refused(lite: LiteEncoder, minilm: MiniLmEn
         minilm.encode([Sample(image=np.zeros((4, 4, 3), np.uint8))])
     with pytest.raises(ValueError, match="not 512"):
         minilm.encode([Sample(text="x")], 512)
-
-
-def test_a_broken_cache_file_is_built_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    built: list[int] = []
-
-    def build(text: MiniLmEncoder, progress: object = None) -> Labels:
-        built.append(1)
-        return Labels(np.ones((1000, 384), np.float16), np.ones((1000, 11, 384), np.float16))
-
-    monkeypatch.setattr(labels, "build", build)
-    first = LiteEncoder.load(tmp_path)
-    (stored,) = tmp_path.iterdir()
-    LiteEncoder.load(tmp_path)
-    assert len(built) == 1
-    for damage in (b"", b"not a zip", stored.read_bytes()[:100_000]):
-        stored.write_bytes(damage)
-        assert LiteEncoder.load(tmp_path).fingerprint == first.fingerprint
-    assert len(built) == 4
-    assert [path.name for path in tmp_path.iterdir()] == [stored.name]
 
 
 def test_without_the_head_it_is_another_vector_space(lite: LiteEncoder) -> None:

@@ -4,8 +4,9 @@ import re
 from xml.etree import ElementTree
 
 from neuralshelf.relevance import plots
-from neuralshelf.relevance.evaluation import evaluate
+from neuralshelf.relevance.evaluation import compare, evaluate
 from neuralshelf.relevance.report import EXAMPLES, thumbnail
+from neuralshelf.tables import evaluation_text
 from tests.reports import GREY, JUDGED, QUERIES, compared, report, written
 
 
@@ -43,6 +44,17 @@ def test_of_one_system_the_worst_and_the_best_are_shown_each_query_once() -> Non
     html = written(evaluate("few", compared().after.run, few, JUDGED, ["RR"]), None, few)
     assert len(re.findall(r"t\d+ · text", html)) == 3
     assert "Best answers" not in html
+
+
+def test_of_a_single_query_there_is_a_page_without_intervals() -> None:
+    one = {"t1": QUERIES["t1"], "p1": QUERIES["p1"]}
+    before, after = (
+        evaluate(each.system, each.run, one, JUDGED, ["RR"]) for each in (compared().before, compared().after)
+    )
+    html = written(after, compare(before, after, one), one)
+    assert "No significant difference" in html
+    assert "nan" not in html.lower()
+    assert "nan" not in evaluation_text(after, None, None)
 
 
 def test_plots_are_whole_svg_in_the_pages_own_colours() -> None:

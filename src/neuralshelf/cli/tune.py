@@ -34,6 +34,7 @@ def tune(words: argparse.Namespace) -> int:
     from neuralshelf.files import write_files
     from neuralshelf.local.evaluation import Judged
     from neuralshelf.local.tuning import tune_search, write_winner
+    from neuralshelf.pipelines.spec import KEYWORD_LEG
     from neuralshelf.relevance.cutoffs import Cutoff
     from neuralshelf.tables import tuned_text
 
@@ -55,6 +56,10 @@ def tune(words: argparse.Namespace) -> int:
     else:
         print(tuned_text(report))
     if not report.tuned.accepted:
-        print("neuralshelf: refused: not better than keyword search alone; nothing was written", file=sys.stderr)
+        tuned = report.tuned
+        found = tuned.against[KEYWORD_LEG]
+        why = f"not better than keyword search alone ({report.measure} {found.change.mean:+.3f}, p {found.p:.3f}; "
+        why += f"as the best of {tuned.tried} settings p {tuned.p_of_best:.3f})"
+        print(f"neuralshelf: refused: {why}; nothing was written", file=sys.stderr)
         return REFUSED
     return 0

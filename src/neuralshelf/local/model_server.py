@@ -31,6 +31,7 @@ class ModelServer:
         region: str,
         log: Path,
         detector: bool = False,
+        visual: Path | None = None,
         ranker: Path | None = None,
     ) -> None:
         self.port = choose_port(None, state.port("server"))
@@ -38,6 +39,7 @@ class ModelServer:
         words = ["--host", host, "--port", str(self.port), "--region", region]
         words += ["--credentials", str(state.keys_file), "--cache", str(cache), "--exit-with-parent"]
         words += ["--detector"] if detector else []
+        words += ["--visual", str(visual)] if visual else []
         words += ["--ranker", str(ranker)] if ranker else []
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as errors:

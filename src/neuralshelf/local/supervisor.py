@@ -80,6 +80,7 @@ def _run(deployment: Deployment, folders: Folders, state: State, cleanup: ExitSt
             region=runtime.region,
             log=log,
             detector=runtime.detector,
+            visual=runtime.visual_file,
             ranker=state.interactions if deployment.config.ranking else None,
         )
         cleanup.callback(server.stop)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from neuralshelf.pipelines.spec import candidates
 from neuralshelf.relevance.fuse import Fusion, fuse
 from neuralshelf.relevance.legs import Legs, LegSearcher, refusals
 from neuralshelf.relevance.queries import Query
@@ -44,8 +45,8 @@ def agreement(
 
 def _difference(searcher: LegSearcher, query: Query, legs: Legs, how: Fusion, picture: PictureOf) -> float:
     """The greatest difference of a score; infinite where one has a document that the other hasn't."""
-    depth, product = searcher.search.k, searcher.index.product
-    body = searcher.rendered(query, picture, size=depth, **({"collapse": True} if product else {}))
+    depth = candidates(searcher.index, searcher.search)
+    body = searcher.rendered(query, picture, size=depth)
     fused = fuse((legs.keyword[searcher.search.keyword], *legs.vectors), how, collapse="collapse" in body)
     with refusals(f"query {query.id}"):
         hits = searcher.client.search(index=searcher.index.name, body={**body, "_source": False})["hits"]["hits"]

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,7 @@ class LegSearcher:
 
     def _asked(self, bodies: Sequence["_Body"]) -> Iterator[list[LegAnswer]]:
         """One `_msearch`: each leg of each shard."""
-        shards = range(self._shards())
+        shards = range(self._shards)
         lines: list[Any] = []
         for body in bodies:
             for shard in shards:
@@ -155,6 +156,7 @@ class LegSearcher:
             group = hit.get("fields", {}).get(self.index.product, [None])[0]
             yield LegAnswer(str(hit["_id"]), float(score), shard, int(doc), group)
 
+    @cached_property
     def _shards(self) -> int:
         with refusals(f"index {self.index.name}"):
             settings = self.client.indices.get_settings(index=self.index.name, name="index.number_of_shards")
@@ -265,7 +267,7 @@ def _nodes(tree: Any) -> Iterable[dict[str, Any]]:
 
 def _boosts(fields: Any) -> list[tuple[str, str]] | None:
     """Of each field its name, a sub-field's that of its field (`brand.text`), and its boost."""
-    if not isinstance(fields, Sequence):
+    if not isinstance(fields, (list, tuple)):
         return None
     return [(name.split(".")[0], boost) for name, _, boost in (str(item).partition("^") for item in fields)]
 

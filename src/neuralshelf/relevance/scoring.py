@@ -1,6 +1,6 @@
 """Every way to join the legs, measured on every query: fused offline, many weights at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -53,6 +53,10 @@ class Scorer:
             found = np.stack([query.values(keyword, how, rows) for query in self._queries], axis=1)
             self._known |= {(*technique, each): row for each, row in zip(new, found, strict=True)}
         return np.stack([self._known[*technique, each] for each in weights])
+
+    def known(self) -> Iterator[Values]:
+        """float64 [query], of each setting that was measured."""
+        yield from self._known.values()
 
     def of(self, setting: Setting) -> Values:
         """float64 [query]."""

@@ -19,9 +19,10 @@ from neuralshelf.relevance.cutoffs import Values
 from neuralshelf.relevance.fuse import Fusion
 from neuralshelf.relevance.judgements import Judgements
 from neuralshelf.relevance.legs import Keyword
+from neuralshelf.relevance.multiplicity import p_of_best
 from neuralshelf.relevance.queries import Query
 from neuralshelf.relevance.scoring import Scorer, Setting, Weights
-from neuralshelf.relevance.statistics import Difference, difference
+from neuralshelf.relevance.statistics import SIGNIFICANT, Difference, difference
 
 FREEDOMS = ("nothing", "weights", "technique", "boosts")
 """What may be changed, each with what stands before it."""
@@ -53,6 +54,8 @@ class Tuned:
         chosen: what each outer fold chose on its training queries.
         held_out: freedom -> what it gave on queries it was not chosen on (of the inner folds, all queries).
         against: "configured" and each leg -> held-out values of the outer folds minus its own, by groups.
+        p_of_best: of the winner against keyword search alone, all settings that were tried counted in (`p_of_best`).
+        tried: how many these are.
         means: the same names, and "tuned" -> mean over all queries, that of "tuned" held out.
         queries, groups: how many.
     """
@@ -62,15 +65,17 @@ class Tuned:
     chosen: Sequence[Setting]
     held_out: Mapping[str, float]
     against: Mapping[str, Difference]
+    p_of_best: float
+    tried: int
     means: Mapping[str, float]
     queries: int
     groups: int
 
     @property
     def accepted(self) -> bool:
-        """Better than keyword search alone, and not by chance."""
+        """Better than keyword search alone, and neither by chance nor by the number of tries."""
         found = self.against[KEYWORD_LEG]
-        return found.change.mean > 0 and found.significant
+        return found.change.mean > 0 and found.significant and self.p_of_best < SIGNIFICANT
 
 
 class Tuner:
@@ -103,14 +108,21 @@ class Tuner:
             chosen.append(self._best(train, freedom))
             values[test] = self._scorer.of(chosen[-1])[test]
         freedom, held_out = self._freedom(everything, seed)
+        winner = self._best(everything, freedom)
         others = {"configured": self._scorer.of(self.configured)}
         others |= {leg: self._scorer.alone(n, self.configured.keyword) for n, leg in enumerate(self._legs)}
+        tried = np.vstack(list(self._scorer.known()))
+        keyword = others[self._legs[0]]
+        rows = np.stack([self._by_group(row - keyword, everything) for row in tried])
+        chance = p_of_best(rows, self._by_group(self._scorer.of(winner) - keyword, everything), seed)
         return Tuned(
-            self._best(everything, freedom),
+            winner,
             freedom,
             chosen,
             held_out,
             {name: self._difference(other, values, seed) for name, other in others.items()},
+            chance,
+            len(tried),
             {name: float(each.mean()) for name, each in {"tuned": values, **others}.items()},
             len(everything),
             len(set(self._groups.tolist())),

@@ -125,7 +125,7 @@ def open_clinic(
         assert changes(before, snapshot(client)) == {}
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 15) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Return once it holds."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -121,7 +121,7 @@ class Hand:
     @staticmethod
     def wait(condition: Callable[[], bool]) -> None:
         """Until it holds."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not condition():
             assert time.monotonic() < deadline
             time.sleep(0.1)

@@ -36,7 +36,7 @@ def sweep(client: OpenSearch, name: str, before: Mapping[str, Any]) -> None:
 
 
 def _delete(client: OpenSearch, path: str, *, undeploy: bool) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:
         if undeploy:
             with contextlib.suppress(TransportError):

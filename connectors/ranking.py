@@ -28,6 +28,7 @@ class RankingSpec(Frozen):
         item: keyword field of the index with what is ranked, one value a document: cluster, or the product's id.
             A page with a comma, quote, backslash or one of = < > & ' in a value keeps its order.
         weight: of a person's preference, 0 to 1, against the score of the search; a request may bring its own.
+        people: whom the search page offers to search as.
         oversample: so many times the hits of the page are ranked; the page is the best of them.
     """
 
@@ -35,6 +36,7 @@ class RankingSpec(Frozen):
     item: str = "cluster"
     weight: float = Field(default=0.5, ge=0, le=1)
     oversample: int = Field(default=3, ge=1, le=10)
+    people: tuple[str, ...] = Field(default=(), strict=False)
     client: ClientTuning = TUNING
 
     @field_validator("client", mode="before")

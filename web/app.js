@@ -48,6 +48,7 @@ const objects = objectPicker({
 function question() {
   const asks = { text: $("text").value.trim(), image: crop ?? image, part: crop !== null, filters: filters.parameters(), size: PAGE_SIZE };
   if (weight !== null) asks.vector_weight = weight;
+  if ($("user").value) asks.user = $("user").value;
   return asks;
 }
 
@@ -88,10 +89,10 @@ async function more() {
 }
 
 /** The answer, or null when it failed (the page says why) or a newer question took over. */
-async function send({ text, image, filters, size, vector_weight, keyword_only, from }) {
+async function send({ text, image, filters, size, vector_weight, user, keyword_only, from }) {
   running?.abort();
   const mine = (running = new AbortController());
-  const asks = { text, image, filters, size, vector_weight, keyword_only, from };
+  const asks = { text, image, filters, size, vector_weight, user, keyword_only, from };
   showWaiting();
   if (!keyword_only) notify(null);
   try {
@@ -175,12 +176,21 @@ function showWeight() {
   $("weight").setAttribute("aria-valuetext", `${share} % vectors, ${100 - share} % keywords`);
 }
 
+/** In whose order hits may come. */
+function showPeople(people) {
+  const chosen = $("user").value;
+  const options = people.map((name) => make("option", { value: name, selected: name === chosen }, name));
+  $("user").replaceChildren($("user").firstElementChild, ...options);
+  $("people").hidden = people.length === 0;
+}
+
 /** Learn what there is, then ask what the address says. */
 async function load() {
   notify(null);
   try {
     about = await api.status();
     objects.enable(Boolean(about.objects));
+    showPeople(about.people ?? []);
     if (weight === null) $("weight").value = Math.round(about.vector_weight * 100);
     showWeight();
     if (about.error) throw new api.Failure(about.error, about.hint);
@@ -206,6 +216,9 @@ function takeAddress() {
 $("search").addEventListener("submit", (event) => {
   event.preventDefault();
   ask();
+});
+$("user").addEventListener("change", () => {
+  if (asked?.scored) ask();
 });
 $("weight").addEventListener("input", showWeight);
 $("weight").addEventListener("change", () => {

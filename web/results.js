@@ -29,9 +29,16 @@ function card({ id, score, source, views }, { best, scored, similar }) {
       scored ? make("span", { class: "score", "aria-label": `score ${score.toFixed(3)}` }, score.toFixed(3)) : null,
     ),
     scored ? bar(score / best) : null,
+    scored && typeof source.preference === "number" ? why(source) : null,
   );
   if (path) button.addEventListener("click", () => similar(address(path)));
   return make("li", {}, button);
+}
+
+/** Why a hit stands here: its own score, and how much the person likes such things; one half is as much as any. */
+function why({ previous_score: own, preference }) {
+  const parts = `${own.toFixed(2)} by itself, ${Math.round(preference * 100)} % liked`;
+  return make("span", { class: "why", title: "Score of the search, and how much such products are liked; 50 % is as much as any" }, parts);
 }
 
 function bar(share) {

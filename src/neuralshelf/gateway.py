@@ -25,6 +25,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from neuralshelf.connectors.ranking import RankingSpec
 from neuralshelf.ingestion.admission import Refused
 from neuralshelf.ingestion.sources.crops import cropped, split
 from neuralshelf.model_packages.server.limits import BEDROCK_MAX_BODY
@@ -54,6 +55,7 @@ def create_gateway(
     pictures: PictureFolders = dict,
     public_url: str | None = None,
     finder: Finder | None = None,
+    ranking: RankingSpec | None = None,
 ) -> Starlette:
     """The ASGI app of the search page.
 
@@ -61,11 +63,12 @@ def create_gateway(
         client: of the cluster; used from several threads at once.
         index, search: the configuration whose alias and stored templates are asked.
         pictures: where `image_path` of a product, KEY/PATH, is found.
+        ranking: how hits come in somebody's order.
         public_url: base URL of the cluster for the `curl` line that the page shows; leave it out for a cluster that
             the people who see the page should not know.
         finder: finds things in pictures; without it the page searches with whole ones.
     """
-    storefront = Storefront(client, index, search, public_url)
+    storefront = Storefront(client, index, search, public_url, ranking=ranking)
     files = page_files()
 
     async def ask(request: Request) -> Response:

@@ -20,6 +20,7 @@ from opensearchpy import ConnectionTimeout, OpenSearch, TransportError
 from pydantic import ConfigDict, Field
 
 from neuralshelf.client import innermost, said
+from neuralshelf.connectors.ranking import RankingSpec
 from neuralshelf.degraded import SLOW, Outage, models_away
 from neuralshelf.errors import one_line
 from neuralshelf.frozen import Frozen
@@ -31,6 +32,8 @@ from neuralshelf.views import views_of
 MAX_PICTURE_BYTES = 4_500_000
 """Of a picture; as base64 in a request it stays below what a SageMaker endpoint takes (6291456 bytes)."""
 MAX_FACET_VALUES = 100
+RANKED = 100
+"""Hits that are put into somebody's order, the first pages together: by itself each page would be another ranking."""
 FROM_MODEL = "Error from remote service:"
 LONG_WORD = re.compile(r"[A-Za-z0-9+/=]{120,}")
 
@@ -44,6 +47,7 @@ class Question(Frozen):
         text, image: at least one for a search; without both, what the filters leave is listed. `image` is base64.
         filters: parameters of the stored template: FIELD: [values] for keyword fields, FIELD_min and FIELD_max.
         vector_weight: 0 (words alone) to 1 (vectors alone); None leaves the configured weights.
+        user: in whose order hits come; "" for nobody's.
         keyword_only: ask the template that needs no model, as for further pages of an answer that is degraded.
     """
 
@@ -55,6 +59,7 @@ class Question(Frozen):
     vector_weight: float | None = Field(default=None, ge=0, le=1)
     start: int = Field(default=0, ge=0, le=9_800, alias="from")
     size: int = Field(default=24, ge=1, le=100)
+    user: str = Field(default="", max_length=256)
     keyword_only: bool = False
 
     @property
@@ -89,6 +94,7 @@ class Storefront:
     search: SearchSpec
     public_url: str | None
     outage: Outage = field(default_factory=Outage)
+    ranking: RankingSpec | None = None
 
     @property
     def _values(self) -> tuple[str, ...]:
@@ -132,6 +138,8 @@ class Storefront:
         preference = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
         answer = self._send(f"/{self.index.name}/_search?preference={preference}", body, models=question.asks_models)
         hits = answer["hits"]["hits"]
+        if "user" in params:
+            hits = hits[question.start : question.start + question.size + 1]
         shown = hits[: question.size]
         sources = [hit["_source"] for hit in shown]
         views = views_of(self.client, self.index.name, self.index.product, sources, self.search.deadline)
@@ -166,6 +174,7 @@ class Storefront:
         found: dict[str, Any] = {
             "index": self.index.name,
             "vector_weight": round(vectors, 3),
+            "people": list(self.ranking.people) if self.ranking else [],
             "search_url": f"{self.public_url.rstrip('/')}/{self.index.name}/_search" if self.public_url else None,
             "engine": None,
             "products": None,
@@ -189,6 +198,8 @@ class Storefront:
             params["from"] = question.start
         if text := question.text.strip():
             params["text"] = text
+        if question.user and self.ranking and question.asks_models and question.start + question.size <= RANKED:
+            params |= {"user": question.user, "from": 0, "size": RANKED}
         if question.image and not question.keyword_only:
             _check_base64(question.image)
             params["image"] = question.image

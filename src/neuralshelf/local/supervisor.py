@@ -119,6 +119,7 @@ def _page(deployment: Deployment, engine_url: str, state: State, finder: Finder 
         pictures=state.picture_folders,
         public_url=engine_url if cluster.auth == "none" else None,
         finder=finder,
+        ranking=deployment.config.ranking,
     )
     server = uvicorn.Server(uvicorn.Config(gateway, log_level="warning", lifespan="off", server_header=False))
     listener = socket.create_server(("127.0.0.1", port))

@@ -224,7 +224,7 @@ def clusters_text(found: "Clustered", *, dry_run: bool = False) -> str:
     if found.without:
         lines.append(f"{found.without} documents have no {found.vector} and get no cluster")
     lines.append(
-        f"{found.written} documents {'would get' if dry_run else 'got'} another cluster"
+        f"{found.written} documents {'would get' if dry_run else 'got'} a new cluster"
         + (f", {found.gone} gone" if found.gone else "")
     )
     return "\n".join(lines)

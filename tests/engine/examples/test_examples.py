@@ -124,7 +124,7 @@ def test_a_dry_run_writes_neither_numbers_nor_clusters(shelf: Shelf, titan: dict
     assert tried["written"] > 0
     again = json.loads(shelf.run("cluster", "apply", "--json", example="titan-clusters"))
     assert (again["k"], again["written"]) == (titan["clusters"]["k"], 0)
-    assert "would get another cluster" in shelf.run("cluster", "--k", "3", "--dry-run", example="titan-clusters")
+    assert "would get a new cluster" in shelf.run("cluster", "--k", "3", "--dry-run", example="titan-clusters")
 
 
 def test_a_model_s_own_message_is_what_a_refused_search_says(shelf: Shelf, titan: dict[str, Any]) -> None:

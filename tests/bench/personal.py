@@ -43,7 +43,9 @@ WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 LIKED = (6.0, 2.5, 1.5)
 LIKING = 0.7
 FUNNEL = {"view": 0.7, "cart": 0.2, "purchase": 0.1}
-CANDIDATES, FOLDS = 30, 5
+CANDIDATES, FOLDS = 100, 5
+BROAD = 5
+"""Clusters among the answers of a question that taste can answer: with fewer there is little to choose."""
 
 
 @dataclass(frozen=True)
@@ -193,10 +195,10 @@ def main() -> int:
     parser.add_argument("--environment", default="local")
     parser.add_argument("--queries", type=Path, required=True)
     parser.add_argument("--qrels", type=Path, required=True)
+    parser.add_argument("--item", help="what is ranked (default: ranking.item)")
     parser.add_argument("--people", type=int, default=100)
     parser.add_argument("--events", type=int, default=40, help="of each person before they search")
     parser.add_argument("--queries-each", type=int, default=20)
-    parser.add_argument("--least", type=int, default=8, help="products that a query must have: there is a choice then")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     deployment = Deployment.load(options.config, options.environment)
@@ -205,20 +207,29 @@ def main() -> int:
     queries = {
         name: query
         for name, query in read_queries(options.queries).items()
-        if query.image is None and sum(grade > 0 for grade in judged.get(name, {}).values()) >= options.least
+        if query.image is None and any(grade > 0 for grade in judged.get(name, {}).values())
     }
     system = System.configured(stack.client(deployment), config.index, config.search, depth=CANDIDATES)
     answers = system.run(queries, lambda query: "")
     asked = {answer.id for found in answers.values() for answer in found} | {
         d for each in judged.values() for d in each
     }
-    item = ranking_of(deployment).item
+    item = options.item or ranking_of(deployment).item
     products = {name: fields[item] for name, fields in system.fields(asked, [item]).items() if item in fields}
-    trial = simulate(answers, judged, products, options)
-    print(f"{len(products)} products in {len(set(products.values()))} of {item}, {len(queries)} queries")
+    print(f"{len(products)} products in {len(set(products.values()))} of {item}")
+    clusters = {
+        name: {products[doc] for doc, grade in judged[name].items() if grade > 0 and doc in products}
+        for name in queries
+    }
+    broad = {name: found for name, found in answers.items() if len(clusters[name]) >= BROAD}
+    narrow = {name: found for name, found in answers.items() if name not in broad and clusters[name]}
     headers = ("people", "nDCG@10", "ranked", "gain", "from", "to")
-    for title, weight in (("weight chosen on others", None), ("weight 0.5", 0.5)):
-        print(f"\n{title}\n{tabulate(judge(trial, weight), headers, floatfmt='.3f', tablefmt='github')}")
+    for label, some in ((f"answers in {BROAD} clusters and more", broad), ("answers in fewer", narrow)):
+        trial = simulate(some, judged, products, options)
+        for title, weight in (("weight chosen on others", None), ("weight 0.5", 0.5)):
+            rows = judge(trial, weight)
+            print(f"\n{len(some)} queries, {label}, {title}")
+            print(tabulate(rows, headers, floatfmt=".3f", tablefmt="github"))
     return 0
 
 

@@ -22,6 +22,7 @@ from neuralshelf.cli import (
     local,
     migrate,
     package,
+    personalize,
     provision,
     searching,
     stacks,
@@ -57,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     _care(verb)
     _searching(verb)
     deploy.add(verb)
+    personalize.add(verb("personalize", personalize.status, "a campaign of Amazon Personalize for this environment"))
     stacks.add(verb)
     cost.add(verb)
     return made

@@ -50,8 +50,7 @@ def test_from_nothing_to_nothing(taste: Shop, tap: Wiretap) -> None:
 
 def test_a_dry_run_says_exactly_what_is_sent(taste: Shop, tap: Wiretap) -> None:
     planned = provisioner(taste).plan_up(data(taste))
-    assert tap.writes == ["s3:CreateBucket"]
-    tap.calls.clear()
+    assert tap.writes == []
     assert provisioner(taste).up(data(taste)) == planned
     sent = [parameters for _, name, parameters in tap.calls if not name.startswith(("Get", "List", "Head", "Describe"))]
     for call, parameters in zip(planned, sent, strict=True):
@@ -87,7 +86,9 @@ def test_after_down_the_names_of_old_jobs_are_in_nobodys_way(taste: Shop) -> Non
 def test_what_fails_says_why_and_is_made_anew(taste: Shop, noun: str) -> None:
     empty = everything()
     PERSONALIZE.failing[noun] = "the reason that Personalize gives"
-    with pytest.raises(DeployError, match="CREATE FAILED: the reason that Personalize gives") as told:
+    gives = noun not in ("Dataset", "EventTracker", "Solution")  # their descriptions have no room for one
+    why = "the reason that Personalize gives" if gives else "Personalize gives no reason"
+    with pytest.raises(DeployError, match=f"CREATE FAILED: {why}") as told:
         provisioner(taste).up(data(taste))
     assert "do it again" in told.value.hint
     provisioner(taste).up(data(taste))

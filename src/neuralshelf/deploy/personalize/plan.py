@@ -106,7 +106,7 @@ def _chain(wanted: Wanted, found: Observed, data: Data) -> Iterator[Call]:
     key = f"{wanted.place}{data.sha256}.csv"
     bodies = wanted.calls(job, key)
     if not any(each.arn == wanted.arns["schema"] for each in found.schemas):
-        yield _create("CreateSchema", f"schema/{wanted.schema_name}", bodies)
+        yield _create("CreateSchema", f"schema/{wanted.schema}", bodies)
     yield from _made("DatasetGroup", f"dataset-group/{wanted.group}", found.group, bodies)
     yield from _made("Dataset", f"dataset/{wanted.group}/INTERACTIONS", found.dataset, bodies)
     tracker = found.trackers[0] if found.trackers else None

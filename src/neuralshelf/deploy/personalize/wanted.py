@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
-from neuralshelf.connectors.ranking import RankingSpec
 from neuralshelf.deploy.desired import Desired, Role
 from neuralshelf.deploy.names import Names, digest
+from neuralshelf.deploy.policies import bucket_statements
 from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ConfigError
 from neuralshelf.templates import render
@@ -27,11 +27,15 @@ class Wanted:
         names: of the deployment.
         bucket: where interactions go.
         campaign: its name.
+        role: by which Personalize reads there.
+        statements: what the bucket's own policy must say.
     """
 
     names: Names
     bucket: str
     campaign: str
+    role: Role
+    statements: list[Json]
 
     @classmethod
     def of(cls, desired: Desired) -> Self:
@@ -40,7 +44,9 @@ class Wanted:
         Raises:
             ConfigError: nothing is ranked, or by a campaign that somebody else has made.
         """
-        return cls(desired.names, desired.hosting.bucket, campaign_name(desired.deployment))
+        names, bucket, campaign = desired.names, desired.hosting.bucket, campaign_name(desired.deployment)
+        role = desired.role(names.personalize_role, "personalize-import", "Amazon Personalize reads interactions.")
+        return cls(names, bucket, campaign, role, bucket_statements(names, bucket))
 
     @property
     def group(self) -> str:
@@ -57,25 +63,20 @@ class Wanted:
         """Beginning of the keys in the bucket that Personalize reads."""
         return self.names.places[2]
 
-    @cached_property
-    def schema(self) -> Json:
-        """Avro."""
-        return render("deploy/personalize-schema.json.j2")
-
     @property
     def columns(self) -> tuple[str, ...]:
         """Of a file of interactions."""
-        return tuple(field["name"] for field in self.schema["fields"])
+        return tuple(field["name"] for field in interactions_schema()["fields"])
 
-    @property
-    def schema_name(self) -> str:
-        """Name of the schema: it has no tags, so its name says what it holds."""
-        return f"{self.names.stem}-interactions-{digest(self.schema)}"
+    @cached_property
+    def schema(self) -> str:
+        """Name of the schema."""
+        return schema_name(self.names, interactions_schema())
 
     def is_schema(self, name: str, content: str) -> bool:
         """Whether a schema was made by this deployment, now or by another version of it."""
         try:
-            return name == f"{self.names.stem}-interactions-{digest(json.loads(content))}"
+            return name == schema_name(self.names, json.loads(content))
         except ValueError:
             return False
 
@@ -88,33 +89,13 @@ class Wanted:
         """ARNs that follow from the names."""
         return {
             "group": self._arn(f"dataset-group/{self.group}"),
-            "schema": self._arn(f"schema/{self.schema_name}"),
+            "schema": self._arn(f"schema/{self.schema}"),
             "dataset": self._arn(f"dataset/{self.group}/INTERACTIONS"),
             "solution": self._arn(f"solution/{self.solution}"),
             "campaign": self._arn(f"campaign/{self.campaign}"),
             "recipe": f"arn:{self.names.partition}:personalize:::recipe/{RECIPE}",
             "role": self.names.role_arn(self.names.personalize_role),
         }
-
-    @cached_property
-    def role(self) -> Role:
-        """The role by which Personalize reads the bucket."""
-        values = {**self._account, "bucket": self.bucket, "places": list(self.names.places)}
-        trust = render("iam/personalize-import-trust.json.j2", **values)
-        name = self.names.personalize_role
-        create = render(
-            "deploy/role.json.j2",
-            name=name,
-            description="Amazon Personalize reads interactions.",
-            trust=trust,
-            tags=[{"Key": key, "Value": value} for key, value in self.names.tags().items()],
-        )
-        return Role(name, create, trust, render("iam/personalize-import.json.j2", **values))
-
-    @cached_property
-    def statements(self) -> list[Json]:
-        """What the bucket's own policy must say."""
-        return bucket_statements(self.names, self.bucket)
 
     def calls(self, job: str, key: str) -> dict[str, Json]:
         """Operation -> parameters, in order.
@@ -125,7 +106,7 @@ class Wanted:
         """
         found: dict[str, Json] = render(
             "deploy/personalize.json.j2",
-            **{"schema_name": self.schema_name, "schema": self.schema, "group": self.group},
+            **{"schema_name": self.schema, "schema": interactions_schema(), "group": self.group},
             **{"dataset": f"{self.group}-interactions", "solution": self.solution, "campaign": self.campaign},
             **self._job(job, key),
         )
@@ -139,12 +120,18 @@ class Wanted:
         tags = [{"tagKey": key, "tagValue": value} for key, value in self.names.tags().items()]
         return {"job": job, "location": f"s3://{self.bucket}/{key}", "arns": self.arns, "tags": tags}
 
-    @property
-    def _account(self) -> dict[str, str]:
-        return {"partition": self.names.partition, "region": self.names.region, "account": self.names.account}
-
     def _arn(self, name: str) -> str:
         return f"arn:{self.names.partition}:personalize:{self.names.region}:{self.names.account}:{name}"
+
+
+def interactions_schema() -> Json:
+    """Avro, of a dataset of interactions."""
+    return render("deploy/personalize-schema.json.j2")
+
+
+def schema_name(names: Names, schema: Json) -> str:
+    """Name of a schema: it has no tags, so its name says what it holds."""
+    return f"{names.stem}-interactions-{digest(schema)}"
 
 
 def campaign_name(deployment: Deployment) -> str:
@@ -157,26 +144,7 @@ def campaign_name(deployment: Deployment) -> str:
     if spec is None:
         hint = "add ranking: {item: cluster}: docs/personalisation.md"
         raise ConfigError("this configuration ranks nothing for anybody", hint=hint)
-    if not makes_campaign(spec):
+    if not spec.is_named:
         hint = "to have one made, give ranking.campaign a name in place of an ARN"
         raise ConfigError("ranking.campaign is the ARN of a campaign that is there already", hint=hint)
     return spec.campaign
-
-
-def makes_campaign(spec: RankingSpec | None) -> bool:
-    """Whether hits are ranked by a campaign that we make: one that has a name, not an ARN."""
-    return spec is not None and not spec.campaign.startswith("arn:")
-
-
-def bucket_statements(names: Names, bucket: str) -> list[Json]:
-    """What the policy of `bucket` must say, so that Personalize may read."""
-    found: list[Json] = render(
-        "iam/personalize-bucket.json.j2",
-        partition=names.partition,
-        region=names.region,
-        account=names.account,
-        bucket=bucket,
-        places=list(names.places),
-        mark=digest(names.prefix),
-    )
-    return found

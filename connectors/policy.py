@@ -25,7 +25,7 @@ def trusted_endpoints(runtime: Runtime, *, personalize: bool = False) -> list[st
 def iam_policy(
     specs: Iterable[ConnectorSpec], *, region: str, account: str, ranking: RankingSpec | None = None
 ) -> Any:
-    """IAM policy document that allows invoking exactly the endpoints and models of `specs`, and the campaign of `ranking`.
+    """IAM policy document that allows invoking exactly the endpoints and models of `specs`, and `ranking`'s campaign.
 
     Args:
         account: the twelve digits of the account that the SageMaker endpoints are in, and a campaign without an ARN.

@@ -1,5 +1,6 @@
 """What moto lacks and AWS has, added to moto's own classes: UpdateEndpoint, tags that come with a bucket, the quotas of
-SageMaker, the foundation models of Bedrock, most of Personalize. Shapes are those of botocore's service models, which parses them."""
+SageMaker, the foundation models of Bedrock, most of Personalize. Shapes are those of botocore's service models, which
+parses them."""
 
 import json
 from collections.abc import Iterator

@@ -117,7 +117,9 @@ class Personalize:
     def delete(self, noun: str, arn: str) -> Json:
         """What Delete answers."""
         found = self._there(arn, noun)
-        held = [each for each in self.things.values() if each["noun"] in HOLDS.get(noun, []) and self._stands_on(each, arn)]
+        held = [
+            each for each in self.things.values() if each["noun"] in HOLDS.get(noun, []) and self._stands_on(each, arn)
+        ]
         busy = noun in ("Solution", "Dataset") and [
             each
             for each in self.things.values()
@@ -127,6 +129,10 @@ class Personalize:
             raise PersonalizeException("ResourceInUseException", f"Resource Arn {arn} is in use.")
         found["states"] = ["DELETE PENDING"] * self.slow + ["DELETE IN_PROGRESS"] * self.slow + ["GONE"]
         return {}
+
+    def tags(self, arn: str) -> Json:
+        """Of something."""
+        return self._there(arn)["tags"]
 
     def stop(self, arn: str) -> Json:
         """A training ends."""
@@ -192,7 +198,9 @@ class Personalize:
         solution = self._solution_of(each) or each.get("solutionArn")
         group = self.things.get(solution or "", {}).get("datasetGroupArn")
         dataset = each.get("datasetArn")
-        version_uses = arn.startswith(f"arn:aws:personalize:{REGION}:{ACCOUNT}:dataset/") and each["noun"] == "SolutionVersion"
+        version_uses = (
+            arn.startswith(f"arn:aws:personalize:{REGION}:{ACCOUNT}:dataset/") and each["noun"] == "SolutionVersion"
+        )
         same_group = version_uses and self.things[arn]["datasetGroupArn"] == group
         return arn in (each.get("datasetGroupArn"), solution, dataset) or same_group
 
@@ -227,21 +235,30 @@ def methods() -> dict[str, Callable[[Any], str]]:
     """Name of a method of moto's response class -> what it does."""
     delete_schema = PersonalizeResponse.delete_schema
 
-    def answer(work: Callable[[Json], Json]) -> Callable[[Any], str]:
-        return lambda response: json.dumps(work(json.loads(response.body)))
-
     def schema(response: Any) -> str:
         PERSONALIZE.delete_schema(json.loads(response.body)["schemaArn"])
         return delete_schema(response)
 
-    found: dict[str, Callable[[Any], str]] = {"delete_schema": schema}
+    found = {
+        "delete_schema": schema,
+        "list_tags_for_resource": _answer(lambda body: {"tags": PERSONALIZE.tags(body["resourceArn"])}),
+        "stop_solution_version_creation": _answer(lambda body: PERSONALIZE.stop(body["solutionVersionArn"])),
+    }
     for noun in PATHS:
-        snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in noun)
-        key = f"{_small(noun)}Arn"
-        found[f"create{snake}"] = answer(lambda body, noun=noun: PERSONALIZE.create(noun, body))
-        found[f"describe{snake}"] = answer(lambda body, noun=noun, key=key: PERSONALIZE.describe(noun, body[key]))
-        found[f"delete{snake}"] = answer(lambda body, noun=noun, key=key: PERSONALIZE.delete(noun, body[key]))
-        found[f"list{snake}s"] = answer(lambda body, noun=noun: PERSONALIZE.listed(noun, body))
-    found["list_tags_for_resource"] = answer(lambda body: {"tags": PERSONALIZE._there(body["resourceArn"])["tags"]})
-    found["stop_solution_version_creation"] = answer(lambda body: PERSONALIZE.stop(body["solutionVersionArn"]))
+        found |= _methods(noun)
     return found
+
+
+def _methods(noun: str) -> dict[str, Callable[[Any], str]]:
+    snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in noun)
+    key = f"{_small(noun)}Arn"
+    return {
+        f"create{snake}": _answer(lambda body: PERSONALIZE.create(noun, body)),
+        f"describe{snake}": _answer(lambda body: PERSONALIZE.describe(noun, body[key])),
+        f"delete{snake}": _answer(lambda body: PERSONALIZE.delete(noun, body[key])),
+        f"list{snake}s": _answer(lambda body: PERSONALIZE.listed(noun, body)),
+    }
+
+
+def _answer(work: Callable[[Json], Json]) -> Callable[[Any], str]:
+    return lambda response: json.dumps(work(json.loads(response.body)))

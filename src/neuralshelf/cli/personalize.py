@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuralshelf.cli.context import confirm, context
-from neuralshelf.cli.deploy import calls_text, lines, login, print_calls
+from neuralshelf.cli.deploy import calls_text, login, print_calls
 
 if TYPE_CHECKING:
     from neuralshelf.deploy.calls import Call
@@ -36,7 +36,9 @@ def add(made: argparse.ArgumentParser) -> None:
     part.add_argument("--dry-run", action="store_true", help="print the calls that would change something")
     _waiting(part)
 
-    part = parts.add_parser("status", help="what is there, in which state; 1 when something is missing", parents=[common])
+    part = parts.add_parser(
+        "status", help="what is there, in which state; 1 when something is missing", parents=[common]
+    )
     part.set_defaults(run=status)
     part.add_argument("--json", action="store_true")
 

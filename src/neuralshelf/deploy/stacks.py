@@ -89,8 +89,8 @@ class Stacks:
         return self.names.prefix[:LONGEST_DOMAIN].rstrip("-")
 
     def texts(self) -> dict[str, str]:
-        """File name -> stack. Without a section `hosting` there is nothing to host, so no `models.yaml`; without a campaign
-        of ours no `personalize.yaml`.
+        """File name -> stack. Without a section `hosting` there is nothing to host, so no `models.yaml`; without a
+        campaign of ours no `personalize.yaml`.
 
         Raises:
             ConfigError: two endpoints that a stack can't tell apart, or no image is known.

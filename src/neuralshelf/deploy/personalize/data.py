@@ -28,14 +28,12 @@ class Data:
         sha256: of the file, 64 hex digits.
         rows: without the header.
         people: with two interactions or more.
-        size: bytes.
     """
 
     file: Path
     sha256: str
     rows: int
     people: int
-    size: int
 
     @property
     def mark(self) -> str:
@@ -58,10 +56,11 @@ class Data:
                     events.add(row["EVENT_TYPE"])
             with file.open("rb") as content:
                 sha256 = hashlib.file_digest(content, "sha256").hexdigest()
-            size = file.stat().st_size
         except (OSError, UnicodeDecodeError, csv.Error) as fault:
-            raise InputError(f"{file} can't be read: {fault}", hint="neuralshelf interactions export makes one") from None
-        found = cls(file, sha256, people.total(), sum(count > 1 for count in people.values()), size)
+            raise InputError(
+                f"{file} can't be read: {fault}", hint="neuralshelf interactions export makes one"
+            ) from None
+        found = cls(file, sha256, people.total(), sum(count > 1 for count in people.values()))
         found._check(events)
         return found
 

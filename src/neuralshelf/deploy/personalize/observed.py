@@ -196,9 +196,13 @@ def _owned(aws: Aws, wanted: Wanted, noun: str, arn: str) -> Thing | None:
     found = look(aws, noun, arn)
     if found is None:
         return None
-    tags = (aws.ask("personalize", "ListTagsForResource", resourceArn=arn) or {}).get("tags", [])
-    if not wanted.names.owns({tag["tagKey"]: tag["tagValue"] for tag in tags}):
-        hint = "give ranking.campaign another name" if noun == "Campaign" else "rename or delete it, or rename the project"
+    tags = aws.ask("personalize", "ListTagsForResource", resourceArn=arn)
+    if tags is None:  # gone meanwhile
+        return None
+    if not wanted.names.owns({tag["tagKey"]: tag["tagValue"] for tag in tags["tags"]}):
+        hint = (
+            "give ranking.campaign another name" if noun == "Campaign" else "rename or delete it, or rename the project"
+        )
         raise DeployError(f"{found.subject} is there and not of {wanted.names.prefix}", hint=hint)
     return found
 

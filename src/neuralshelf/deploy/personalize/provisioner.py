@@ -1,4 +1,4 @@
-"""Carries plans out on Amazon Personalize, and waits. Broken off anywhere, the next run sees what is there and goes on."""
+"""Carries plans out on Amazon Personalize, and waits. Broken off anywhere, the next run goes on from what is there."""
 
 import csv
 import tempfile
@@ -161,7 +161,9 @@ class Provisioner:
         begun = time.monotonic()
         while True:
             found = {arn: thing for noun, arn in waited if (thing := look(self.aws, noun, arn))}
-            moving = [each for each in found.values() if each.moving or (gone and not each.status.startswith("DELETE FAIL"))]
+            moving = [
+                each for each in found.values() if each.moving or (gone and not each.status.startswith("DELETE FAIL"))
+            ]
             seconds = time.monotonic() - begun
             self._watch({each.subject: each.status for each in found.values() if each.status}, seconds)
             if not moving:

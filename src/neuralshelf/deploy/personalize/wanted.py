@@ -16,7 +16,7 @@ from neuralshelf.templates import render
 Json = Any
 
 RECIPE = "aws-personalized-ranking"
-"""Of all recipes that rank, the one whose price and scores are those of docs/personalisation.md: it scores every item."""
+"""Paid by training hours and TPS-hours, as `neuralshelf cost` counts it; its v2 is paid otherwise."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
+from neuralshelf.deploy.personalize.data import Data
+from neuralshelf.deploy.stacks import Stacks
+from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ConfigError, DeployError, InputError
+from neuralshelf.local.interactions import opened
+from neuralshelf.local.stack import Stack
+from neuralshelf.model_packages.ranker.store import Interaction
+from neuralshelf.settings import Folders
+from neuralshelf.templates import parse_stack
 from tests.aws.account import ACCOUNT, REGION, client, everything
 from tests.aws.personalize import PERSONALIZE
 from tests.aws.ranked import CAMPAIGN, COLUMNS, data, provisioner, ranked, write
@@ -130,13 +138,7 @@ def test_another_file_is_one_line(taste: Shop, tmp_path: Path, text: str) -> Non
     file = tmp_path / "other.csv"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=r"other\.csv"):
-        data_of(file)
-
-
-def data_of(file: Path) -> Any:
-    from neuralshelf.deploy.personalize.data import Data
-
-    return Data.read(file, COLUMNS)
+        Data.read(file, COLUMNS)
 
 
 def test_without_a_bucket_nothing_is_made(shop: Shop, tap: Wiretap) -> None:
@@ -209,6 +211,7 @@ def test_one_person_is_forgotten(taste: Shop, tap: Wiretap) -> None:
     tap.calls.clear()
     provisioner(taste).forget('user "1"')
     assert tap.writes == ["s3:PutObject", "personalize:CreateDataDeletionJob"]
+    assert provisioner(taste).forget('user "1"') == (), "it is being forgotten already"
     (key,) = provisioner(taste).observe().objects
     assert client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read() == b'USER_ID\n"user ""1"""\n'
     provisioner(taste).up(data(taste))  # waits for it
@@ -264,3 +267,45 @@ def test_ctrl_c_says_that_it_goes_on(taste: Shop, tap: Wiretap, capsys: pytest.C
     tap.before = interrupt
     assert taste.run("personalize", "up", "--data", str(write(taste.folder / "i.csv"))) == 130
     assert "do it again: it goes on" in capsys.readouterr().err
+
+
+def test_what_a_stack_has_made_is_gone_on_with(taste: Shop) -> None:
+    made = Stacks(Deployment.load(taste.folder / "neuralshelf.yaml", "aws")).texts()
+    schema, group, dataset = [
+        each["Properties"] for each in parse_stack(made["personalize.yaml"])["Resources"].values()
+    ]
+    policy = parse_stack(made["models.yaml"])["Resources"]["BucketPolicy"]["Properties"]["PolicyDocument"]
+    known = json.dumps(policy).replace("${AWS::AccountId}", ACCOUNT)
+    plain = re.sub(r'\{"Fn::Sub": ("[^"]*")\}', r"\1", known)
+    client("s3").put_bucket_policy(Bucket=BUCKET, Policy=plain)
+    personalize, wanted = client("personalize"), provisioner(taste).wanted
+    personalize.create_schema(name=schema["Name"], schema=schema["Schema"])
+    tags = [{"tagKey": tag["Key"], "tagValue": tag["Value"]} for tag in group["Tags"]]
+    arn = personalize.create_dataset_group(name=group["Name"], tags=tags)["datasetGroupArn"]
+    while personalize.describe_dataset_group(datasetGroupArn=arn)["datasetGroup"]["status"] != "ACTIVE":
+        pass
+    arns = {"datasetGroupArn": arn, "schemaArn": wanted.arns["schema"]}
+    personalize.create_dataset(name=dataset["Name"], datasetType=dataset["DatasetType"], **arns)
+    there = {"s3:PutBucketPolicy", *(f"personalize:Create{noun}" for noun in ("Schema", "DatasetGroup", "Dataset"))}
+    planned = [call.name for call in provisioner(taste).plan_up(data(taste))]
+    assert planned == [name for name in CHAIN if name not in there]
+
+
+def test_what_this_machine_keeps_is_learned_from_and_forgotten(
+    taste: Shop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEURALSHELF_STATE", str(taste.folder / "state"))
+    assert taste.run("personalize", "up", "--dry-run") == 1
+    assert "there are no interactions to export" in capsys.readouterr().err
+    stack = Stack(taste.folder / "neuralshelf.yaml", "aws", Folders.default(taste.folder / "aws"))
+    liked = [Interaction(f"user-{row % 25}", f"mug-{row % 7}", "view", 1_700_000_000 + row) for row in range(1_100)]
+    with opened(stack) as store:
+        store.add([*liked, Interaction("user-1", "mug-1", "dislike", 1_700_000_000)])
+    planned = json_of(taste, capsys, "up", "--dry-run")
+    assert [call["call"] for call in planned["calls"]] == CHAIN
+    provisioner(taste).up(data(taste))
+    done = json_of(taste, capsys, "forget", "user-1", "--yes")
+    assert done["deleted_here"] == 45
+    assert [call["call"] for call in done["calls"]] == ["s3:PutObject", "personalize:CreateDataDeletionJob"]
+    with opened(stack) as store:
+        assert store.summary().users == 24

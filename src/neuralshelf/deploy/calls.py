@@ -121,7 +121,7 @@ class Aws:
         except ClientError as fault:
             raise refused(f"{call.name} {call.subject}", fault.response) from None
         except Boto3Error as fault:
-            raise DeployError(f"{call.name} {call.subject}: {fault}", hint="deploy again: it goes on") from None
+            raise DeployError(f"{call.name} {call.subject}: {fault}", hint="do it again: it goes on") from None
         return {}
 
     def _method(self, service: Service, operation: str) -> Any:

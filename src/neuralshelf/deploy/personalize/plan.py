@@ -64,6 +64,9 @@ def plan_forget(wanted: Wanted, found: Observed, user: str, file: Path) -> tuple
     Args:
         file: with the person, which is uploaded.
 
+    Returns:
+        none when that is going on already.
+
     Raises:
         DeployError: there is nothing that knows anybody.
     """
@@ -71,6 +74,8 @@ def plan_forget(wanted: Wanted, found: Observed, user: str, file: Path) -> tuple
         hint = "nothing is to be forgotten there"
         raise DeployError(f"{wanted.group} has no interactions on Amazon Personalize", hint=hint)
     base = f"{wanted.names.stem}-forget-{digest(user)}"
+    if any(each.moving and each.name.startswith(base) for each in found.deletions):
+        return ()
     job = _free(base, [each.name for each in found.deletions])
     key = f"{wanted.place}{job}.csv"
     return (

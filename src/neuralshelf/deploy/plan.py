@@ -196,6 +196,6 @@ def _plain(value: Json) -> Json:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
-        found = sorted((_plain(item) for item in value), key=json.dumps)
+        found = sorted((_plain(item) for item in value), key=lambda item: json.dumps(item, sort_keys=True))
         return found[0] if len(found) == 1 else found
     return value

@@ -269,6 +269,17 @@ def test_ctrl_c_says_that_it_goes_on(taste: Shop, tap: Wiretap, capsys: pytest.C
     assert "do it again: it goes on" in capsys.readouterr().err
 
 
+def test_undeploy_says_what_it_leaves_and_down_needs_no_bucket(taste: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    provisioner(taste).up(data(taste))
+    assert taste.run("undeploy", "--yes") == 0
+    said = capsys.readouterr().out
+    for thing in (f"campaign/{CAMPAIGN}", "dataset-group/shop-aws"):
+        assert f"left: {thing}: neuralshelf personalize down deletes it" in said
+    client("s3").delete_bucket(Bucket=BUCKET)
+    provisioner(taste).down()
+    assert everything() == set()
+
+
 def test_what_a_stack_has_made_is_gone_on_with(taste: Shop) -> None:
     made = Stacks(Deployment.load(taste.folder / "neuralshelf.yaml", "aws")).texts()
     schema, group, dataset = [

@@ -72,6 +72,8 @@ def deploy(words: argparse.Namespace) -> int:
 
 
 def undeploy(words: argparse.Namespace) -> int:
+    from neuralshelf.deploy.personalize.observed import standing
+
     aws, desired, _ = login(words)
     with _deployer(words, aws, desired) as deployer:
         plan = deployer.plan_undeploy()
@@ -79,7 +81,7 @@ def undeploy(words: argparse.Namespace) -> int:
             print(calls_text(plan.calls, True), file=sys.stderr)
             confirm("This deletes endpoints, archives and transformed vectors.", desired.names.prefix)
         calls = plan.calls if words.dry_run else deployer.undeploy()
-        left = deployer.left()
+        left = [*deployer.left(), *standing(aws, desired)]
     if words.json:
         print_calls(calls, left=left)
     else:

@@ -44,7 +44,9 @@ ASSUMPTIONS: Mapping[str, Assumption] = {
     "interactions": Assumption(100_000, "interactions", "that a ranking learns from"),
     "interaction-bytes": Assumption(60, "bytes", "a row of them"),
     "trainings": Assumption(4, "a month", "personalize up with new interactions, once a week"),
-    "training-hours": Assumption(2.2, "hours", "one for 100,000 interactions, as AWS counts it; measure your own"),
+    "training-hours": Assumption(
+        2.135, "hours", "one for 100,000 interactions, told of User-Personalization; measure your own"
+    ),
     "disk-factor": Assumption(1.45, "times", "disk beside the index, AWS's own advice on sizing domains"),
 }
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from neuralshelf.deploy.calls import Aws
+from neuralshelf.deploy.desired import Desired
 from neuralshelf.deploy.observed import RoleState, role_state
 from neuralshelf.deploy.personalize.wanted import Wanted
 from neuralshelf.errors import DeployError
@@ -156,6 +157,16 @@ def observe(aws: Aws, wanted: Wanted) -> Observed:
         foreign=tuple(_foreign(aws, wanted)) if group else (),
         tracking=str((tracker or {}).get("trackingId", "")),
     )
+
+
+def standing(aws: Aws, desired: Desired) -> list[str]:
+    """What `personalize` has made and `undeploy` leaves, and how it goes: it costs by the hour."""
+    ranking = desired.deployment.config.ranking
+    if ranking is None or not ranking.is_named:
+        return []
+    arns = Wanted.of(desired).arns
+    found = [look(aws, noun, arns[key]) for noun, key in (("Campaign", "campaign"), ("DatasetGroup", "group"))]
+    return [f"{each.subject}: neuralshelf personalize down deletes it" for each in found if each]
 
 
 def describe(aws: Aws, noun: str, arn: str) -> Json:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from neuralshelf.deploy.personalize.data import Data
 from neuralshelf.deploy.stacks import Stacks
@@ -111,6 +112,22 @@ def test_too_long_a_wait_says_what_is_waited_for(taste: Shop) -> None:
         provisioner(taste, timeout=0.0).up(data(taste))
     provisioner(taste).up(data(taste))
     assert provisioner(taste).up(data(taste)) == ()
+
+
+def test_a_new_role_that_is_not_known_everywhere_yet_is_waited_for(taste: Shop, tap: Wiretap) -> None:
+    refusals = [2]
+
+    def refuse(service: str, operation: str, parameters: dict[str, Any]) -> None:
+        if operation == "CreateDatasetImportJob" and refusals[0]:
+            refusals[0] -= 1
+            said = {"Code": "InvalidInputException", "Message": "Unable to assume the given role."}
+            raise ClientError({"Error": said}, operation)  # type: ignore[typeddict-item]
+
+    tap.before = refuse
+    provisioner(taste).up(data(taste))
+    refusals[0] = 1  # now the role is old
+    with pytest.raises(DeployError, match="Unable to assume"):
+        provisioner(taste).up(data(taste, kind="vase"))
 
 
 @pytest.mark.parametrize(

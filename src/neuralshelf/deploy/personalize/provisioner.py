@@ -127,7 +127,8 @@ class Provisioner:
     def _send(self, calls: Iterable[Call], *, patient: bool = True) -> None:
         new_role = False
         for call in calls:
-            answer = self._patiently(call, PROPAGATION_SECONDS if new_role else 0.0)
+            passes = new_role and call.service == "personalize"
+            answer = self._patiently(call, PROPAGATION_SECONDS if passes else 0.0)
             new_role = new_role or call.operation == "CreateRole"
             self._tell(call)
             if call.service == "personalize" and patient:

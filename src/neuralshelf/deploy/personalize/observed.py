@@ -98,11 +98,9 @@ class Observed:
     @property
     def things(self) -> tuple[Thing, ...]:
         """All that have a state, in the order of their making."""
-        single = [thing for thing in (self.solution,) if thing]
-        first = [self.group] if self.group else []
-        last = [self.campaign] if self.campaign else []
-        jobs = (*self.imports, *single, *self.versions, *last, *self.deletions)
-        return (*first, *self.datasets, *self.trackers, *jobs)
+        data = (self.group, *self.datasets, *self.trackers, *self.imports)
+        found = (*data, self.solution, *self.versions, self.campaign, *self.deletions)
+        return tuple(each for each in found if each)
 
     @property
     def dataset(self) -> Thing | None:
@@ -154,7 +152,7 @@ def observe(aws: Aws, wanted: Wanted) -> Observed:
         versions=_listed(aws, "SolutionVersion", solutionArn=arns["solution"]) if solution else (),
         campaign=campaign,
         deletions=_listed(aws, "DataDeletionJob", **within) if group else (),
-        foreign=tuple(_foreign(aws, wanted)) if group else (),
+        foreign=tuple(_foreign(aws, wanted, solution)) if group else (),
         tracking=str((tracker or {}).get("trackingId", "")),
     )
 
@@ -242,12 +240,12 @@ def _schemas(aws: Aws, wanted: Wanted) -> Iterator[Thing]:
                 yield Thing.of("Schema", whole)
 
 
-def _foreign(aws: Aws, wanted: Wanted) -> Iterator[str]:
+def _foreign(aws: Aws, wanted: Wanted, solution: Thing | None) -> Iterator[str]:
     """Solutions in our group, and campaigns of our solution, that somebody else has made: they keep ours from going."""
     arns = wanted.arns
     for each in _listed(aws, "Solution", datasetGroupArn=arns["group"]):
         if each.arn != arns["solution"]:
             yield each.subject
-    for each in _listed(aws, "Campaign", solutionArn=arns["solution"]):
+    for each in _listed(aws, "Campaign", solutionArn=arns["solution"]) if solution else ():
         if each.arn != arns["campaign"]:
             yield each.subject

@@ -22,9 +22,7 @@ def trusted_endpoints(runtime: Runtime, *, personalize: bool = False) -> list[st
     return [f"^{re.escape(origin)}(:[0-9]+)?/.*$"]
 
 
-def iam_policy(
-    specs: Iterable[ConnectorSpec], *, region: str, account: str, ranking: RankingSpec | None = None
-) -> Any:
+def iam_policy(specs: Iterable[ConnectorSpec], *, region: str, account: str, ranking: RankingSpec | None = None) -> Any:
     """IAM policy document that allows invoking exactly the endpoints and models of `specs`, and `ranking`'s campaign.
 
     Args:

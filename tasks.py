@@ -472,6 +472,23 @@ def undeploy(
     run("undeploy", *options(timeout=timeout), *flags(yes=yes, dry_run=dry_run, json=json), environment=environment)
 
 
+@task(positional=["what"])
+def personalize(
+    c: Context,
+    what: str = "status",
+    user: str = "",
+    data: str = "",
+    timeout: str = "",
+    yes: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+    environment: str = "aws",
+) -> None:
+    """A campaign of Amazon Personalize: up (--data FILE.csv), status, down, forget (--user USER)."""
+    words = [*([user] if user else []), *options(data=data, timeout=timeout)]
+    run("personalize", what, *words, *flags(yes=yes, dry_run=dry_run, json=json), environment=environment)
+
+
 @task
 def stacks(c: Context, out: str = "", terraform: str = "", json: bool = False, environment: str = "aws") -> None:
     """CloudFormation stacks of a deployment (--out DIR), or the same for Terraform (--terraform DIR)."""
@@ -530,6 +547,6 @@ namespace = Collection(
     *(plan, apply, drift, destroy, unlock, migrate, verify, doctor, rotate, roles),
     *(ingest, embed, backfill, package, packages, deadletters, coverage, repair),
     *(search, check_query, detect, evaluate, tune, cluster, interactions),
-    *(preflight, deploy, undeploy, batch, stacks, cost),
+    *(preflight, deploy, undeploy, batch, personalize, stacks, cost),
     *(test, bench, check),
 )

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from neuralshelf.connectors.ranking import RankingSpec, named_campaign
 from neuralshelf.connectors.runtime import Runtime
 from neuralshelf.connectors.spec import BedrockTitanMultimodal, ConnectorSpec
 from neuralshelf.templates import render
@@ -21,11 +22,11 @@ def trusted_endpoints(runtime: Runtime, *, personalize: bool = False) -> list[st
     return [f"^{re.escape(origin)}(:[0-9]+)?/.*$"]
 
 
-def iam_policy(specs: Iterable[ConnectorSpec], *, region: str, account: str) -> Any:
-    """IAM policy document that allows invoking exactly the endpoints and models of `specs`.
+def iam_policy(specs: Iterable[ConnectorSpec], *, region: str, account: str, ranking: RankingSpec | None = None) -> Any:
+    """IAM policy document that allows invoking exactly the endpoints and models of `specs`, and `ranking`'s campaign.
 
     Args:
-        account: the twelve digits of the account that the SageMaker endpoints are in.
+        account: the twelve digits of the account that the SageMaker endpoints are in, and a campaign without an ARN.
     """
     partition = "aws-us-gov" if region.startswith("us-gov-") else "aws"
     allowed: dict[str, set[str]] = {}
@@ -41,5 +42,8 @@ def iam_policy(specs: Iterable[ConnectorSpec], *, region: str, account: str) -> 
                 jobs = f"arn:{partition}:sagemaker:{region}:{account}:transform-job/*"
                 allowed.setdefault("sagemaker:CreateTransformJob", set()).add(jobs)
                 allowed.setdefault("sagemaker:DescribeTransformJob", set()).add(jobs)
+    if ranking is not None:
+        named = named_campaign(ranking.campaign, region=region, account=account)
+        allowed["personalize:GetPersonalizedRanking"] = {named if ranking.is_named else ranking.campaign}
     sorted_lists = {action: sorted(resources) for action, resources in sorted(allowed.items())}
     return render("connectors/iam-policy.json.j2", allowed=sorted_lists)

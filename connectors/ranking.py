@@ -39,6 +39,11 @@ class RankingSpec(Frozen):
     people: tuple[str, ...] = Field(default=(), strict=False)
     client: ClientTuning = TUNING
 
+    @property
+    def is_named(self) -> bool:
+        """Whether the campaign has a name: it is ours to make. One with an ARN is there already."""
+        return not self.campaign.startswith("arn:")
+
     @field_validator("client", mode="before")
     @classmethod
     def _over_client(cls, value: object) -> object:
@@ -81,8 +86,14 @@ def campaign_arn(spec: RankingSpec, runtime: Runtime) -> str:
     Raises:
         ConfigError: it is not, and the runtime has no role that would tell the account.
     """
-    if spec.campaign.startswith("arn:") and runtime.url is None:
+    if runtime.url is not None:
+        return named_campaign(spec.campaign.split("/")[-1], region=runtime.region, account=LOCAL_ACCOUNT)
+    if not spec.is_named:
         return spec.campaign
-    partition = "aws-us-gov" if runtime.region.startswith("us-gov-") else "aws"
-    account = LOCAL_ACCOUNT if runtime.url is not None else runtime.account
-    return f"arn:{partition}:personalize:{runtime.region}:{account}:campaign/{spec.campaign.split('/')[-1]}"
+    return named_campaign(spec.campaign, region=runtime.region, account=runtime.account)
+
+
+def named_campaign(name: str, *, region: str, account: str) -> str:
+    """ARN of the campaign with this name."""
+    partition = "aws-us-gov" if region.startswith("us-gov-") else "aws"
+    return f"arn:{partition}:personalize:{region}:{account}:campaign/{name}"

@@ -36,4 +36,4 @@ def deployment(values: Mapping[str, Any], **changed: Any) -> Deployment:
 def deployments() -> dict[str, Deployment]:
     """Name -> deployment."""
     found = yamlfile.load(GOLDEN / "deployments.yaml")
-    return {name: deployment(values) for name, values in found.items()}
+    return {name: deployment(values, **values.get("config", {})) for name, values in found.items()}

@@ -114,7 +114,7 @@ def secret_value(name: str, region: str | None) -> str:
     return str(text)
 
 
-Service = Literal["s3", "sts", "iam", "sagemaker", "service-quotas", "bedrock"]
+Service = Literal["s3", "sts", "iam", "sagemaker", "service-quotas", "bedrock", "personalize"]
 
 
 def service_client(name: Service, what: str, *, profile: str | None = None, region: str | None = None) -> Any:

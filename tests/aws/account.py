@@ -7,6 +7,8 @@ from typing import Any
 import boto3
 from moto.sagemaker.models import sagemaker_backends
 
+from tests.aws.personalize import PERSONALIZE
+
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
 
@@ -18,8 +20,9 @@ def client(service: str, url: str | None = None) -> Any:
 
 
 def everything(url: str | None = None) -> set[str]:
-    """All that stands in S3, IAM and SageMaker, a line each."""
-    return {*_s3(client("s3", url)), *_iam(client("iam", url)), *_sagemaker(client("sagemaker", url))}
+    """All that stands in S3, IAM and SageMaker, and in this process in Personalize, a line each."""
+    found = {*_s3(client("s3", url)), *_iam(client("iam", url)), *_sagemaker(client("sagemaker", url))}
+    return found if url else found | PERSONALIZE.lines()
 
 
 def _s3(s3: Any) -> Iterator[str]:

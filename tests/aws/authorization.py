@@ -40,9 +40,9 @@ def needed(service: str, operation: str, parameters: dict[str, Json]) -> Needed:
     Raises:
         KeyError: a call that is not known here.
     """
-    yield from {"s3": _s3, "iam": _iam, "sagemaker": _sagemaker, "sts": _nothing}.get(service, _others)(
-        service, operation, parameters
-    )
+    yield from {"s3": _s3, "iam": _iam, "sagemaker": _sagemaker, "personalize": _personalize, "sts": _nothing}.get(
+        service, _others
+    )(service, operation, parameters)
 
 
 _BUCKET = {
@@ -58,6 +58,9 @@ _BUCKET = {
     "PutBucketEncryption": ["PutEncryptionConfiguration"],
     "PutBucketLifecycleConfiguration": ["PutLifecycleConfiguration"],
     "DeleteBucket": ["DeleteBucket"],
+    "GetBucketPolicy": ["GetBucketPolicy"],
+    "PutBucketPolicy": ["PutBucketPolicy"],
+    "DeleteBucketPolicy": ["DeleteBucketPolicy"],
 }
 _OBJECT = {"HeadObject": "GetObject", "PutObject": "PutObject", "AbortMultipartUpload": "AbortMultipartUpload"}
 
@@ -102,6 +105,26 @@ def _sagemaker(service: str, operation: str, parameters: dict[str, Json]) -> Nee
         yield "sagemaker:AddTags", f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{kind}/{name}"
     if "ExecutionRoleArn" in parameters:
         yield "iam:PassRole", parameters["ExecutionRoleArn"]
+
+
+def _personalize(service: str, operation: str, parameters: dict[str, Json]) -> Needed:
+    action = f"personalize:{operation}"
+    if operation.startswith("List") and operation != "ListTagsForResource":
+        yield action, "*"
+        return
+    if operation == "CreateSolutionVersion" or not operation.startswith("Create"):
+        (resource,) = [value for key, value in parameters.items() if key.endswith("Arn") and key != "roleArn"]
+    else:
+        noun = operation.removeprefix("Create")
+        kind = "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in noun).removeprefix("-")
+        name = parameters.get("name") or parameters["jobName"]
+        path = f"{parameters['datasetGroupArn'].split('/')[1]}/INTERACTIONS" if noun == "Dataset" else name
+        resource = f"arn:aws:personalize:{REGION}:{ACCOUNT}:{kind}/{path}"
+    yield action, resource
+    if parameters.get("tags"):
+        yield "personalize:TagResource", resource
+    if "roleArn" in parameters:
+        yield "iam:PassRole", parameters["roleArn"]
 
 
 def _others(service: str, operation: str, parameters: dict[str, Json]) -> Needed:

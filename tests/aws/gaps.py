@@ -1,5 +1,6 @@
 """What moto lacks and AWS has, added to moto's own classes: UpdateEndpoint, tags that come with a bucket, the quotas of
-SageMaker, the foundation models of Bedrock. Shapes are those of botocore's service models, which parses them."""
+SageMaker, the foundation models of Bedrock, most of Personalize. Shapes are those of botocore's service models, which
+parses them."""
 
 import json
 from collections.abc import Iterator
@@ -11,9 +12,12 @@ from xml.etree import ElementTree
 from moto.bedrock.exceptions import ResourceNotFoundException
 from moto.bedrock.responses import BedrockResponse
 from moto.core.responses import ActionResult
+from moto.personalize.responses import PersonalizeResponse
 from moto.s3.responses import S3Response
 from moto.sagemaker.responses import SageMakerResponse
 from moto.servicequotas.responses import ServiceQuotasResponse
+
+from tests.aws.personalize import PERSONALIZE, methods
 
 QUOTAS = {
     "ml.m5.large for endpoint usage": 4.0,
@@ -70,7 +74,9 @@ def filled() -> Iterator[None]:
         (ServiceQuotasResponse, "list_aws_default_service_quotas", _quotas),
         (BedrockResponse, "get_foundation_model", _foundation_model),
         (BedrockResponse, "get_foundation_model_availability", _foundation_model_availability),
+        *((PersonalizeResponse, name, method) for name, method in methods().items()),
     ]
+    PERSONALIZE.clear()
     with ExitStack() as stack:
         for owner, name, method in added:
             stack.enter_context(patch.object(owner, name, method, create=True))

@@ -17,7 +17,9 @@ def texts(name: str) -> dict[str, str]:
     stacks = Stacks(deployments()[name])
     found = stacks.texts()
     if name != "quick":
-        return {file: text for file, text in found.items() if file in ("models.yaml", "access.yaml")}
+        return {
+            file: text for file, text in found.items() if file in ("models.yaml", "access.yaml", "personalize.yaml")
+        }
     return found | {f"terraform/{file}": text for file, text in terraform_files(stacks).items()}
 
 

@@ -283,3 +283,30 @@ def test_the_example_of_the_docs_is_computed_by_hand_alike(capsys: pytest.Captur
     assert found["once", "sagemaker.serverless", "neuralshelf-minilm"]["cost"] == pytest.approx(
         3 * 0.1 * 20_000 * 0.00002
     )
+
+
+def ranked(**ranking: Any) -> Deployment:
+    """The sample shop, ranked by a campaign."""
+    hosting = {"bucket": "shop-models", "endpoints": {"neuralshelf-clip": CLIP}}
+    return deployment({"region": "us-east-1", "hosting": hosting}, ranking={"item": "kind"} | ranking)
+
+
+def test_a_campaign_costs_by_the_hour_its_training_by_the_hour_and_its_data_by_the_gigabyte() -> None:
+    found = estimate(ranked(campaign="taste"), Usage(hours=100), interactions=1e6, interaction_bytes=1000)
+    # 1 GB at 0.05, 2.135 h at 0.24; four times a month; 1 TPS for 100 h at 0.2
+    assert costs(found, "once", "campaign taste") == pytest.approx(0.05 + 0.5124)
+    assert costs(found, "month", "campaign taste") == pytest.approx(4 * (0.05 + 0.5124) + 20)
+    busy = estimate(ranked(campaign="taste"), Usage(hours=100, searches=3600 * 500))
+    assert costs(busy, "month", "campaign taste, searches") == pytest.approx(500 * 0.2)
+
+
+def test_a_thousand_searches_of_a_busy_campaign_cost_what_aws_says_of_a_thousand_requests() -> None:
+    found = estimate(ranked(), Usage(hours=1, searches=100_000))
+    assert costs(found, "month", "searches") / 100 == pytest.approx(0.0556, abs=5e-5)
+
+
+def test_a_campaign_that_is_there_already_is_not_counted_and_said_so() -> None:
+    arn = "arn:aws:personalize:us-east-1:123456789012:campaign/theirs"
+    found = estimate(ranked(campaign=arn), Usage())
+    assert not [line for line in found.lines if "campaign" in line.what]
+    assert any(arn in each for each in found.not_counted)

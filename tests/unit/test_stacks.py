@@ -202,7 +202,8 @@ def test_terraform_gets_the_endpoints_of_the_stacks(name: str) -> None:
         assert given["instance_type"] == variant.get("InstanceType")
         assert given["memory_size_in_mb"] == variant.get("ServerlessConfig", {}).get("MemorySizeInMB")
     assert bool(values["bedrock_models"]) == (name == "titan")
-    assert values["trusted_connector_endpoints_regex"] == []
+    personalize = r"^https://personalize\-runtime\.us\-east\-1\.amazonaws\.com/.*$"
+    assert values["trusted_connector_endpoints_regex"] == ([personalize] if name == "ranked" else [])
 
 
 def test_every_action_of_a_policy_is_explained() -> None:

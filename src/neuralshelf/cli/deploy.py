@@ -41,7 +41,7 @@ def _waiting(made: argparse.ArgumentParser) -> None:
 
 
 def preflight(words: argparse.Namespace) -> int:
-    aws, desired, who = _login(words)
+    aws, desired, who = login(words)
     found = _preflight(aws, desired, who)
     print(json.dumps(found.as_dict()) if words.json else _checks_text(found))
     return 0 if found.ok else FAILED
@@ -52,7 +52,7 @@ def deploy(words: argparse.Namespace) -> int:
 
     if words.policies:
         return _write_policies(words)
-    aws, desired, who = _login(words)
+    aws, desired, who = login(words)
     found = _preflight(aws, desired, who)
     print(_checks_text(found), file=sys.stderr)
     if not found.ok and not words.dry_run:
@@ -63,27 +63,29 @@ def deploy(words: argparse.Namespace) -> int:
     role = desired.names.role_arn(desired.names.invoke_role)
     used = desired.deployment.environment.uses_deployed_role
     if words.json:
-        _print_json(calls, endpoints=list(desired.hosting.endpoints), role_arn=role if used else None)
+        print_calls(calls, endpoints=list(desired.hosting.endpoints), role_arn=role if used else None)
     else:
-        print(_calls_text(calls, words.dry_run))
+        print(calls_text(calls, words.dry_run))
         if used and not words.dry_run:
             print(f"OpenSearch invokes them as {role}; next: neuralshelf apply -e {words.environment}")
     return 0
 
 
 def undeploy(words: argparse.Namespace) -> int:
-    aws, desired, _ = _login(words)
+    from neuralshelf.deploy.personalize.observed import standing
+
+    aws, desired, _ = login(words)
     with _deployer(words, aws, desired) as deployer:
         plan = deployer.plan_undeploy()
         if plan.calls and not words.dry_run and not words.yes:
-            print(_calls_text(plan.calls, True), file=sys.stderr)
+            print(calls_text(plan.calls, True), file=sys.stderr)
             confirm("This deletes endpoints, archives and transformed vectors.", desired.names.prefix)
         calls = plan.calls if words.dry_run else deployer.undeploy()
-        left = deployer.left()
+        left = [*deployer.left(), *standing(aws, desired)]
     if words.json:
-        _print_json(calls, left=left)
+        print_calls(calls, left=left)
     else:
-        print(_lines([_calls_text(calls, words.dry_run), *(f"left: {line}" for line in left)]))
+        print(lines([calls_text(calls, words.dry_run), *(f"left: {line}" for line in left)]))
     return 0
 
 
@@ -97,11 +99,17 @@ def _write_policies(words: argparse.Namespace) -> int:
     deployment = Deployment.load(config, words.environment)
     desired = Desired.of(deployment, account_of(deployment), config.parent)
     files = [str(file) for file in write_policies(desired.policies, words.policies)]
-    print(json.dumps({"format_version": 1, "files": files}) if words.json else _lines(files))
+    print(json.dumps({"format_version": 1, "files": files}) if words.json else lines(files))
     return 0
 
 
-def _login(words: argparse.Namespace) -> "tuple[Aws, Desired, str]":
+def login(words: argparse.Namespace) -> "tuple[Aws, Desired, str]":
+    """AWS, what is to be on it, and the ARN of who is logged in.
+
+    Raises:
+        ConfigError: nothing is hosted.
+        DeployError: nobody is logged in, or into another account.
+    """
     from neuralshelf.deploy.calls import Aws
     from neuralshelf.deploy.desired import Desired, hosting_of
     from neuralshelf.deploy.login import identity
@@ -148,26 +156,29 @@ def _deployer(words: argparse.Namespace, aws: "Aws", desired: "Desired") -> "Ite
             raise
 
 
-def _print_json(calls: "Sequence[Call]", **more: object) -> None:
+def print_calls(calls: "Sequence[Call]", **more: object) -> None:
+    """As JSON."""
     print(json.dumps({"format_version": 1, "calls": [call.as_dict() for call in calls], **more}))
 
 
-def _calls_text(calls: "Sequence[Call]", dry_run: bool) -> str:
+def calls_text(calls: "Sequence[Call]", dry_run: bool) -> str:
+    """For people: what would be sent, or what was."""
     if not calls:
         return "no change"
     if not dry_run:
         return f"{len(calls)} calls changed something: {', '.join(dict.fromkeys(call.name for call in calls))}"
-    return _lines(f"{call.name} {json.dumps(call.as_dict()['parameters'])}" for call in calls)
+    return lines(f"{call.name} {json.dumps(call.as_dict()['parameters'])}" for call in calls)
 
 
 def _checks_text(found: "Preflight") -> str:
-    lines = []
+    said = []
     for check in found.checks:
-        lines.append(f"{check.state + ':':<6}{check.name}: {check.found}")
+        said.append(f"{check.state + ':':<6}{check.name}: {check.found}")
         if check.remedy:
-            lines.append(f"      next: {check.remedy}")
-    return "\n".join(lines)
+            said.append(f"      next: {check.remedy}")
+    return "\n".join(said)
 
 
-def _lines(items: "Iterator[object] | Sequence[object]") -> str:
+def lines(items: "Iterator[object] | Sequence[object]") -> str:
+    """One a line."""
     return "\n".join(str(item) for item in items)

@@ -23,6 +23,7 @@ from neuralshelf.cli import (
     local,
     migrate,
     package,
+    personalize,
     provision,
     searching,
     stacks,
@@ -58,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     _care(verb)
     _searching(verb)
     deploy.add(verb)
+    personalize.add(verb("personalize", personalize.status, "a campaign of Amazon Personalize for this environment"))
     stacks.add(verb)
     cost.add(verb)
     return made

@@ -15,6 +15,8 @@ ABSENT = {"404", "NoSuchBucket", "NoSuchEntity", "NoSuchTagSet", "NoSuchPublicAc
     "ServerSideEncryptionConfigurationNotFoundError",
     "NoSuchLifecycleConfiguration",
     "ResourceNotFound",
+    "ResourceNotFoundException",
+    "NoSuchBucketPolicy",
 }
 """Codes of "there is none"; SageMaker has none of its own for it (`_is_absent`)."""
 
@@ -111,14 +113,15 @@ class Aws:
             with _explained(call.name):
                 if call.file is None:
                     return self._method(call.service, call.operation)(**call.parameters)
-                options = {"ChecksumAlgorithm": "SHA256", "ContentType": "application/gzip"}
+                kind = "text/csv" if call.file.suffix == ".csv" else "application/gzip"
+                options = {"ChecksumAlgorithm": "SHA256", "ContentType": kind}
                 self.client("s3").upload_file(
                     str(call.file), call.parameters["Bucket"], call.parameters["Key"], ExtraArgs=options
                 )
         except ClientError as fault:
             raise refused(f"{call.name} {call.subject}", fault.response) from None
         except Boto3Error as fault:
-            raise DeployError(f"{call.name} {call.subject}: {fault}", hint="deploy again: it goes on") from None
+            raise DeployError(f"{call.name} {call.subject}: {fault}", hint="do it again: it goes on") from None
         return {}
 
     def _method(self, service: Service, operation: str) -> Any:

@@ -41,6 +41,12 @@ ASSUMPTIONS: Mapping[str, Assumption] = {
     "picture-seconds": Assumption(0.4, "seconds", "a serverless endpoint works on a picture; measure your own"),
     "pictures-per-second": Assumption(4.4, "per second", "an instance in batch transform: about 1,600 in 6 minutes"),
     "archive-bytes": Assumption(600e6, "bytes", "the archive of a model"),
+    "interactions": Assumption(100_000, "interactions", "that a ranking learns from"),
+    "interaction-bytes": Assumption(60, "bytes", "a row of them"),
+    "trainings": Assumption(4, "a month", "personalize up with new interactions, once a week"),
+    "training-hours": Assumption(
+        2.135, "hours", "one for 100,000 interactions, told of User-Personalization; measure your own"
+    ),
     "disk-factor": Assumption(1.45, "times", "disk beside the index, AWS's own advice on sizing domains"),
 }
 
@@ -180,7 +186,7 @@ class Estimator:
         Raises:
             ConfigError: a price is missing; the message names its key and the file.
         """
-        parts = (self._domain(), self._models(), self._bucket())
+        parts = (self._domain(), self._models(), self._ranking(), self._bucket())
         lines = tuple(line for part in parts for line in part if line.quantity)
         return Estimate(self.usage, self.prices, lines, self.assumptions, (*self.notes, *NOT_COUNTED))
 
@@ -263,6 +269,24 @@ class Estimator:
         thousands = work.texts * self._assumed("text-tokens") / 1000
         yield self._line(when, f"{name}, Titan, texts", thousands, "bedrock.titan-multimodal.tokens")
         yield self._line(when, f"{name}, Titan, pictures", work.pictures, "bedrock.titan-multimodal.picture")
+
+    def _ranking(self) -> Iterator[Line]:
+        """Each search asks the campaign, which has at least one transaction a second, asked or not."""
+        spec, usage = self.deployment.config.ranking, self.usage
+        if spec is None:
+            return
+        if not spec.is_named:
+            self.notes.append(f"campaign {spec.campaign} is there already: what it costs is not counted")
+            return
+        name = f"campaign {spec.campaign}"
+        gigabytes = self._assumed("interactions") * self._assumed("interaction-bytes") / GB
+        trainings = self._assumed("trainings")
+        whens: tuple[tuple[Literal["once", "month"], float], ...] = (("once", 1), ("month", trainings))
+        for when, times in whens:
+            yield self._line(when, f"{name}, import", times * gigabytes, "personalize.data")
+            yield self._line(when, f"{name}, training", times * self._assumed("training-hours"), "personalize.training")
+        asked = max(usage.hours, usage.searches / 3600)
+        yield self._line("month", f"{name}, searches", asked, "personalize.ranking")
 
     def _bucket(self) -> Iterator[Line]:
         """Archives of the models, and the pictures as batch transform reads them."""

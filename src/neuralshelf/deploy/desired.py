@@ -92,9 +92,9 @@ class Desired:
         """Roles that have to be made: none that the configuration names."""
         found = []
         if self.hosting.role_arn is None:
-            found.append(self._role(self.names.execution_role, "endpoint-execution", "Containers of models."))
+            found.append(self.role(self.names.execution_role, "endpoint-execution", "Containers of models."))
         if self.deployment.environment.uses_deployed_role:
-            found.append(self._role(self.names.invoke_role, "opensearch-invoke", "OpenSearch invokes models."))
+            found.append(self.role(self.names.invoke_role, "opensearch-invoke", "OpenSearch invokes models."))
         return found
 
     @cached_property
@@ -112,7 +112,8 @@ class Desired:
         local = {package: model for package, model in hosted.archives.items() if not model.startswith("s3://")}
         return {package: self.folder / model for package, model in local.items()}
 
-    def _role(self, name: str, policy: str, description: str) -> Role:
+    def role(self, name: str, policy: str, description: str) -> Role:
+        """A role with the policy that is called `policy`, for whom its trust policy says."""
         trust, tags = self.policies[f"{policy}-trust"], tag_list(self.names.tags())
         create = render("deploy/role.json.j2", name=name, description=description, trust=trust, tags=tags)
         return Role(name, create, trust, self.policies[policy])

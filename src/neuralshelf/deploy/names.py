@@ -39,9 +39,9 @@ class Names:
         return "aws-us-gov" if self.region.startswith("us-gov-") else "aws"
 
     @property
-    def places(self) -> tuple[str, str]:
-        """Beginnings of the keys that are ours in the bucket: of archives, and of batch transforms."""
-        return f"{self.prefix}/", f"batch/{self.prefix}/"
+    def places(self) -> tuple[str, str, str]:
+        """Beginnings of the keys that are ours in the bucket: of archives, of batch transforms, of interactions."""
+        return f"{self.prefix}/", f"batch/{self.prefix}/", f"personalize/{self.prefix}/"
 
     @property
     def stem(self) -> str:
@@ -57,6 +57,11 @@ class Names:
     def invoke_role(self) -> str:
         """Name of the role that OpenSearch takes on to invoke the models."""
         return f"{self.stem}-opensearch-invoke"
+
+    @property
+    def personalize_role(self) -> str:
+        """Name of the role by which Amazon Personalize reads interactions."""
+        return f"{self.stem}-personalize"
 
     def role_arn(self, name: str) -> str:
         """ARN of a role of ours."""

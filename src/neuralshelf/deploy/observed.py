@@ -91,7 +91,7 @@ def observe(aws: Aws, names: Names, *, bucket: str, endpoints: Iterable[str]) ->
         _versioned(aws, names, "ListEndpointConfigs", "EndpointConfigs", "EndpointConfigName", "EndpointConfigArn")
     )
     found = {name: endpoint_state(aws, names, name) for name in sorted({*endpoints, *configs.values()})}
-    roles = {name: _role(aws, names, name) for name in (names.execution_role, names.invoke_role)}
+    roles = {name: role_state(aws, names, name) for name in (names.execution_role, names.invoke_role)}
     return Observed(
         bucket=observe_bucket(aws, names, bucket),
         roles={name: role for name, role in roles.items() if role},
@@ -182,7 +182,12 @@ def _state(found: Json) -> EndpointState:
     return EndpointState(found["EndpointStatus"], found.get("EndpointConfigName", ""), reason)
 
 
-def _role(aws: Aws, names: Names, name: str) -> RoleState | None:
+def role_state(aws: Aws, names: Names, name: str) -> RoleState | None:
+    """How a role of ours is; None when there is none.
+
+    Raises:
+        DeployError: it belongs to somebody else.
+    """
     found = aws.ask("iam", "GetRole", RoleName=name)
     if found is None:
         return None

@@ -7,7 +7,7 @@ from typing import Any
 
 from neuralshelf.deploy.calls import Call
 from neuralshelf.deploy.desired import Desired, Endpoint, Role, keys
-from neuralshelf.deploy.observed import POLICY, EndpointState, Observed
+from neuralshelf.deploy.observed import POLICY, EndpointState, Observed, RoleState
 
 Json = Any
 
@@ -79,7 +79,7 @@ def plan_undeploy(desired: Desired, observed: Observed) -> Plan:
         for key, upload in bucket.uploads:
             parameters = {"Bucket": name, "Key": key, "UploadId": upload}
             clean.append(Call("s3", "AbortMultipartUpload", f"s3://{name}/{key}", parameters))
-        clean += _objects(name, set(bucket.objects))
+        clean += object_deletions(name, set(bucket.objects))
         if bucket.ours and not bucket.foreign:
             clean.append(Call("s3", "DeleteBucket", f"bucket/{name}", {"Bucket": name}))
     clean += _role_deletions(observed, set(observed.roles))
@@ -98,14 +98,18 @@ def _bucket(desired: Desired, observed: Observed) -> Iterator[Call]:
 
 def _roles(desired: Desired, observed: Observed) -> Iterator[Call]:
     for role in desired.roles:
-        there = observed.roles.get(role.name)
-        if there is None:
-            yield Call("iam", "CreateRole", f"role/{role.name}", role.create)
-        elif not same(there.trust, role.trust):
-            parameters = {"RoleName": role.name, "PolicyDocument": json.dumps(role.trust)}
-            yield Call("iam", "UpdateAssumeRolePolicy", f"role/{role.name}", parameters)
-        if there is None or not same(there.policy, role.policy):
-            yield Call("iam", "PutRolePolicy", f"role/{role.name}", _policy(role))
+        yield from role_calls(role, observed.roles.get(role.name))
+
+
+def role_calls(role: Role, there: RoleState | None) -> Iterator[Call]:
+    """What makes a role, or changes it."""
+    if there is None:
+        yield Call("iam", "CreateRole", f"role/{role.name}", role.create)
+    elif not same(there.trust, role.trust):
+        parameters = {"RoleName": role.name, "PolicyDocument": json.dumps(role.trust)}
+        yield Call("iam", "UpdateAssumeRolePolicy", f"role/{role.name}", parameters)
+    if there is None or not same(there.policy, role.policy):
+        yield Call("iam", "PutRolePolicy", f"role/{role.name}", _policy(role))
 
 
 def _policy(role: Role) -> Json:
@@ -139,7 +143,7 @@ def _left_over(desired: Desired, observed: Observed) -> Iterator[Call]:
     yield from _models(observed, {endpoint.model["ModelName"] for endpoint in desired.endpoints})
     if observed.bucket:
         archives = {key for key in observed.bucket.objects if key.startswith(f"{desired.names.prefix}/models/")}
-        yield from _objects(desired.hosting.bucket, archives - keys(desired.endpoints))
+        yield from object_deletions(desired.hosting.bucket, archives - keys(desired.endpoints))
     if desired.hosting.role_arn:  # the role of OpenSearch stays: connectors use it until the next apply
         yield from _role_deletions(observed, {desired.names.execution_role} & set(observed.roles))
 
@@ -154,7 +158,8 @@ def _models(observed: Observed, keep: set[str]) -> Iterator[Call]:
         yield _sagemaker("DeleteModel", f"model/{name}", {"ModelName": name})
 
 
-def _objects(bucket: str, found: set[str]) -> Iterator[Call]:
+def object_deletions(bucket: str, found: set[str]) -> Iterator[Call]:
+    """What deletes objects."""
     ordered = sorted(found)
     for first in range(0, len(ordered), DELETE_AT_ONCE):
         listed = [{"Key": key} for key in ordered[first : first + DELETE_AT_ONCE]]
@@ -164,9 +169,14 @@ def _objects(bucket: str, found: set[str]) -> Iterator[Call]:
 
 def _role_deletions(observed: Observed, names: set[str]) -> Iterator[Call]:
     for name in sorted(names):
-        if observed.roles[name].policy is not None:
-            yield Call("iam", "DeleteRolePolicy", f"role/{name}", {"RoleName": name, "PolicyName": POLICY})
-        yield Call("iam", "DeleteRole", f"role/{name}", {"RoleName": name})
+        yield from role_deletion(name, observed.roles[name])
+
+
+def role_deletion(name: str, there: RoleState) -> Iterator[Call]:
+    """What deletes a role."""
+    if there.policy is not None:
+        yield Call("iam", "DeleteRolePolicy", f"role/{name}", {"RoleName": name, "PolicyName": POLICY})
+    yield Call("iam", "DeleteRole", f"role/{name}", {"RoleName": name})
 
 
 def _delete_endpoint(name: str) -> Call:
@@ -186,6 +196,6 @@ def _plain(value: Json) -> Json:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
-        found = sorted((_plain(item) for item in value), key=json.dumps)
+        found = sorted((_plain(item) for item in value), key=lambda item: json.dumps(item, sort_keys=True))
         return found[0] if len(found) == 1 else found
     return value

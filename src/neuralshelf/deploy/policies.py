@@ -8,7 +8,7 @@ from typing import Any
 from neuralshelf.connectors.policy import iam_policy
 from neuralshelf.connectors.spec import BedrockTitanMultimodal
 from neuralshelf.deploy.image import repository_arn
-from neuralshelf.deploy.names import STEM, Names
+from neuralshelf.deploy.names import STEM, Names, digest
 from neuralshelf.deployment import Deployment
 from neuralshelf.files import write_files
 from neuralshelf.hosting import Hosting
@@ -38,7 +38,8 @@ def policies(deployment: Deployment, hosting: Hosting, names: Names, images: lis
     """Name of a policy -> its document.
 
     `opensearch-invoke` and `endpoint-execution` are roles, so each has a `-trust`; `deployer` is for who runs deploy,
-    undeploy, preflight and batch; `ingest` for who writes and searches.
+    undeploy, preflight, batch and personalize; `ingest` for who writes and searches. Where a campaign of ours ranks,
+    `personalize-import` is a role, too.
 
     Args:
         images: of the containers, which the endpoints pull.
@@ -49,10 +50,12 @@ def policies(deployment: Deployment, hosting: Hosting, names: Names, images: lis
     artefacts = sorted({s3 + model.removeprefix("s3://") for model in models if model.startswith("s3://")})
     place = {"bucket": hosting.bucket, "places": list(names.places), "artefacts": artefacts}
     invoke = deployment.environment.uses_deployed_role
-    specs = deployment.config.connectors.values()
-    return {
+    specs, ranking = deployment.config.connectors.values(), deployment.config.ranking
+    campaign = ranking.campaign if ranking is not None and ranking.is_named else None
+    roles = [names.execution_role, names.invoke_role, *([names.personalize_role] if campaign else [])]
+    found = {
         "opensearch-invoke-trust": render("iam/opensearch-invoke-trust.json.j2", **account, domain=domain(deployment)),
-        "opensearch-invoke": iam_policy(specs, region=names.region, account=names.account),
+        "opensearch-invoke": iam_policy(specs, region=names.region, account=names.account, ranking=ranking),
         "endpoint-execution-trust": render("iam/endpoint-execution-trust.json.j2", **account),
         "endpoint-execution": render(
             "iam/endpoint-execution.json.j2",
@@ -66,7 +69,9 @@ def policies(deployment: Deployment, hosting: Hosting, names: Names, images: lis
             **place,
             stem=names.stem,
             job=names.prefix[:STEM],
-            roles=[names.role_arn(role) for role in (names.execution_role, names.invoke_role)],
+            roles=[names.role_arn(role) for role in roles],
+            campaign=campaign,
+            personalize_role=names.role_arn(names.personalize_role),
             execution_role=execution_role(hosting, names),
             invoke_role=names.role_arn(names.invoke_role) if invoke else None,
             endpoints=list(hosting.endpoints),
@@ -74,6 +79,24 @@ def policies(deployment: Deployment, hosting: Hosting, names: Names, images: lis
         ),
         "ingest": render("iam/ingest.json.j2", **account, **place, domain=domain(deployment)),
     }
+    if campaign:
+        found["personalize-import-trust"] = render("iam/personalize-import-trust.json.j2", **account)
+        found["personalize-import"] = render("iam/personalize-import.json.j2", **account, **place)
+    return found
+
+
+def bucket_statements(names: Names, bucket: str) -> list[Json]:
+    """What the bucket's own policy must say, so that Amazon Personalize may read."""
+    found: list[Json] = render(
+        "iam/personalize-bucket.json.j2",
+        partition=names.partition,
+        region=names.region,
+        account=names.account,
+        bucket=bucket,
+        places=list(names.places),
+        mark=digest(names.prefix),
+    )
+    return found
 
 
 def execution_role(hosting: Hosting, names: Names) -> str:

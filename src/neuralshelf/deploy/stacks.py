@@ -13,6 +13,8 @@ from neuralshelf.connectors.policy import iam_policy
 from neuralshelf.deploy.desired import framework
 from neuralshelf.deploy.image import image_uri, repository_arn
 from neuralshelf.deploy.names import Names, tag_list
+from neuralshelf.deploy.personalize.wanted import interactions_schema, schema_name
+from neuralshelf.deploy.policies import bucket_statements
 from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ConfigError
 from neuralshelf.hosting import EndpointHosting
@@ -87,12 +89,14 @@ class Stacks:
         return self.names.prefix[:LONGEST_DOMAIN].rstrip("-")
 
     def texts(self) -> dict[str, str]:
-        """File name -> stack. Without a section `hosting` there is nothing to host, so no `models.yaml`.
+        """File name -> stack. Without a section `hosting` there is nothing to host, so no `models.yaml`; without a
+        campaign of ours no `personalize.yaml`.
 
         Raises:
             ConfigError: two endpoints that a stack can't tell apart, or no image is known.
         """
-        files = ("domain", "access", *(["models"] if self.hosting else []), "quickstart")
+        some = [*(["models"] if self.hosting else []), *(["personalize"] if self.bucket_statements else [])]
+        files = ("domain", "access", *some, "quickstart")
         found = {f"{file}.yaml": self._text(file) for file in files}
         for text in found.values():
             parse_stack(text)
@@ -107,13 +111,15 @@ class Stacks:
         specs = self.deployment.config.connectors.values()
         found = {
             "opensearch-invoke-trust": render("iam/opensearch-invoke-trust.json.j2", **domain),
-            "opensearch-invoke": iam_policy(specs, region=names.region, account=ACCOUNT),
+            "opensearch-invoke": iam_policy(
+                specs, region=names.region, account=ACCOUNT, ranking=self.deployment.config.ranking
+            ),
             "provision": render("iam/provision.json.j2", **domain, invoke_role=INVOKE_ROLE),
             "ingest": render("iam/ingest.json.j2", **domain, **bucket),
             "domain-logs": render("iam/domain-logs.json.j2", **domain),
         }
         if hosting:
-            found["bucket"] = render("iam/bucket.json.j2", **models, **bucket)
+            found["bucket"] = render("iam/bucket.json.j2", **models, **bucket, more=self.bucket_statements)
             found["endpoint-execution-trust"] = render("iam/endpoint-execution-trust.json.j2", **models)
             archives = [each for hosted in hosting.endpoints.values() for each in hosted.archives.values()]
             found["endpoint-execution"] = render(
@@ -124,6 +130,14 @@ class Stacks:
                 repositories=self._repositories(),
             )
         return found
+
+    @property
+    def bucket_statements(self) -> list[Json]:
+        """What the bucket must allow Amazon Personalize; nothing where no campaign of ours ranks."""
+        ranking = self.deployment.config.ranking
+        if self.hosting is None or ranking is None or not ranking.is_named:
+            return []
+        return bucket_statements(self.names, self.hosting.bucket)
 
     def endpoints(self, *, quick: bool = False) -> list[StackEndpoint]:
         """The endpoints of `hosting`; `quick`: all of them serverless.
@@ -176,6 +190,9 @@ class Stacks:
             role_arn=self.hosting.role_arn if self.hosting else None,
             ready="true" if elsewhere else "false",
             endpoints=self.endpoints(quick=quick),
+            group=self.names.stem,
+            schema=interactions_schema(),
+            schema_name=schema_name(self.names, interactions_schema()),
         )
 
     def _hosted(self) -> list[EndpointHosting]:

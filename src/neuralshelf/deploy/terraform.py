@@ -40,7 +40,9 @@ def _values(stacks: Stacks) -> dict[str, Json]:
         "execution_role_arn": hosting.role_arn if hosting else None,
         "endpoints": {each.name: _endpoint(stacks, each) for each in stacks.endpoints()},
         "bedrock_models": [arn for arns in bedrock for arn in arns],
-        "trusted_connector_endpoints_regex": trusted_endpoints(Runtime(runtime.region, url=runtime.url)),
+        "trusted_connector_endpoints_regex": trusted_endpoints(
+            Runtime(runtime.region, url=runtime.url), personalize=stacks.deployment.config.ranking is not None
+        ),
     }
 
 

@@ -106,11 +106,16 @@ def values_of(client: OpenSearch, index: str, field: str, product: str | None) -
 
 
 def write_personalize(interactions: Iterable[Interaction], file: TextIO) -> int:
-    """CSV for a dataset import job, in the order they come; returns the number of rows."""
+    """CSV for a dataset import job, in the order they come; returns the number of rows.
+
+    Dislikes stay out: Personalize takes every event for a sign of interest.
+    """
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)
     count = 0
     for one in interactions:
+        if one.event == "dislike":
+            continue
         value = "" if one.value is None else repr(one.value)
         writer.writerow((one.user, one.item, int(one.at), one.event, value))
         count += 1

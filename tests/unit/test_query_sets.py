@@ -8,9 +8,14 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the samples folder is no part of the installed package
+sys.path.insert(0, str(Path(__file__).parents[1] / "relevance_sets"))
 
+import baselines
+
+from neuralshelf.deployment import Deployment
+from neuralshelf.local.evaluation import Judged
 from neuralshelf.relevance.judgements import read_qrels
-from neuralshelf.relevance.queries import read_queries
+from neuralshelf.relevance.queries import Query, read_queries
 from samples.assortment import FOLDER as SAMPLES
 from samples.queries import files, grade
 
@@ -104,3 +109,35 @@ def test_no_query_of_the_shops_set_is_a_title() -> None:
         pytest.skip(f"needs the demo shops' products: {SHOPS_ITEMS} does not exist")
     titles = {json.loads(line)["title"].lower() for line in SHOPS_ITEMS.read_text(encoding="utf-8").splitlines()}
     assert not titles & {query.text.lower() for query in read_queries(SHOPS / "products-mit.queries.jsonl").values()}
+
+
+def test_the_shops_configuration_can_be_read() -> None:
+    config = Deployment.load(SHOPS / "products-mit.yaml", "local").config
+    assert config.search.keyword_fields == ("title", "brand", "description")
+
+
+def test_words_of_texts_in_titles_are_counted_without_stop_words() -> None:
+    texts = {"a": "The red POT", "b": "keeps rain off", "c": "red"}
+    queries = {name: Query(name, text) for name, text in texts.items()}
+    queries["c"] = Query("c", "red", image=Path("a picture's words are not asked.jpg"))
+    judged = Judged(queries, {"a": {"1": 3, "2": 1}, "b": {"2": 2}, "c": {"1": 3}})
+    titles = {"1": "Red kettle", "2": "Pot umbrella"}
+    assert baselines.overlap(judged, titles) == (1 / 5, 1 / 2)
+
+
+def test_the_documented_overlap_is_that_of_the_files() -> None:
+    shared, alone = baselines.overlap(Judged(QUERIES, QRELS), {id: row["title"] for id, row in CATALOGUE.items()})
+    text = (Path(__file__).parents[2] / "docs" / "relevance-sets.md").read_text(encoding="utf-8")
+    assert f"title graded 2 or 3 | {shared:.0%} |".replace("%", " %") in text
+    assert f"no word with such a title | {alone:.0%} |".replace("%", " %") in text
+
+
+def test_sorts_are_the_ids_up_to_the_last_hyphen() -> None:
+    judged = Judged({"kind-01": Query("kind-01", "pot"), "photo-01": Query("photo-01", image=Path("a.jpg"))}, {})
+    found = baselines.by_sort(list(judged.queries), judged)
+    assert found == {
+        "all": ["kind-01", "photo-01"],
+        "with a text": ["kind-01"],
+        "kind": ["kind-01"],
+        "photo": ["photo-01"],
+    }

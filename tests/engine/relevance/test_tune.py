@@ -43,11 +43,12 @@ CONFIG: Mapping[str, Any] = {
         "picture": {"kind": "sagemaker-clip", "endpoint": "neuralshelf-clip", "dimension": 512},
     },
     "index": {
-        "fields": {"title": "text", "description": "text", "brand": "keyword"},
+        "fields": {"title": "text", "description": "text", "brand": "keyword", "product": "keyword"},
         "vectors": {
             "text_vector": {"connector": "text", "text": ["title", "description"]},
             "image_vector": {"connector": "picture", "image": "image"},
         },
+        "product": "product",
     },
     "search": {
         "keyword": ["title^3", "brand", "description"],
@@ -59,7 +60,7 @@ SHARDS = 2
 
 @pytest.fixture(scope="module")
 def shop(client: OpenSearch, engine: Engine, serve_models: ServeModels) -> Iterator[Project]:
-    """Two products of each kind on two shards; in its folder queries by words, by names, and their judgements."""
+    """Two products of each kind, one with two pictures, on two shards; query sets and judgements beside them."""
     served = serve_models(LiteEncoder.load(Folders.default(ROOT).cache), MiniLmEncoder.load())
     with (
         settings_put_away(client),
@@ -68,12 +69,15 @@ def shop(client: OpenSearch, engine: Engine, serve_models: ServeModels) -> Itera
     ):
         project.environment["store"] = {"shards": SHARDS}
         project.write()
-        rows = [json.loads(line) for line in (ROOT / "samples" / "catalogue.jsonl").read_text("utf-8").splitlines()]
-        chosen = [row for kind in PHRASES for row in [row for row in rows if row["kind"] == kind][:2]]
+        every = _rows("catalogue.jsonl")
+        chosen = [row for kind in PHRASES for row in [row for row in every if row["kind"] == kind][:2]]
+        views = {view["id"]: view["image"] for view in _rows("views.jsonl")}
         (project.folder / "images").mkdir()
         for row in chosen:
-            shutil.copy(ROOT / "samples" / row["image"], project.folder / "images")
-        kept = ("id", "title", "description", "brand", "image")
+            row["images"] = [row["image"], *([views[row["id"]]] if row["id"] in views else [])]
+            for image in row["images"]:
+                shutil.copy(ROOT / "samples" / image, project.folder / "images")
+        kept = ("id", "title", "description", "brand", "images")
         _lines(project.folder / "catalogue.jsonl", [{key: row[key] for key in kept} for row in chosen])
         of_kind = {kind: [row["id"] for row in chosen if row["kind"] == kind] for kind in PHRASES}
         needs = {
@@ -96,6 +100,10 @@ def _set(project: Project, name: str, asked: Mapping[str, tuple[str, list[str]]]
     _lines(project.folder / f"{name}.jsonl", queries)
     rows = [f"{query.replace(' ', '-')} 0 {each} 2" for query, (_, right) in asked.items() for each in right]
     (project.folder / f"{name}.qrels").write_text("\n".join(rows), encoding="utf-8")
+
+
+def _rows(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (ROOT / "samples" / name).read_text("utf-8").splitlines()]
 
 
 def _lines(file: Path, rows: list[Any]) -> None:

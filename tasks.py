@@ -375,8 +375,8 @@ def evaluate(
     json: bool = False,
     environment: str = "local",
 ) -> None:
-    """How good the answers of _search are: of --queries judged by --qrels or --clicks (--against "KEY=VALUE …":
-    compared with what was before; --html FILE: as a page); without, the sample catalogue, and sets below --data."""
+    """How good the answers of _search are: to --queries judged by --qrels or --clicks (--against "KEY=VALUE …":
+    compared with that; --html FILE: as a page); without, the sample catalogue and judged sets below --data."""
     words = options(queries=queries, qrels=qrels, clicks=clicks, measures=measures, depth=depth, template=template)
     words += options(params=params, weights=weights, save=save, saved=saved, html=html, data=data)
     words += [*(["--against", *against.split()] if against else []), *flags(json=json)]

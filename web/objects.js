@@ -10,8 +10,9 @@ const STEP = 0.02;
 const LEAST = 0.02; // side of a box, in shares of the picture
 const DRAG = 6; // pixels from which on a press is a drag
 const TAG = 0.14; // of the picture's height, that a tag above a box takes
-const NEARLY_ALL = 0.8; // a box of so much of the picture is not preselected: the picture shows little else
+const PRESELECTED = [0.1, 0.8]; // shares of the picture: a smaller box may be a part of the thing, a larger one is all
 
+const isClear = ([, , width, height]) => width * height >= PRESELECTED[0] && width * height <= PRESELECTED[1];
 const within = (value, low, high) => Math.min(Math.max(value, low), high);
 
 /** `chosen(base64)` is told which crop to search with, or null for the whole picture; `failed(Failure)` why not. */
@@ -44,7 +45,7 @@ export function objectPicker({ chosen, failed }) {
     const [first] = objects;
     if (objects.length > 1) say(`${objects.length} things found. Choose one to search with.`);
     else if (!first) say("No single thing found; the whole picture is searched. Draw a box for a part of it.");
-    else if (!preselect || first.box[2] * first.box[3] > NEARLY_ALL) say(`One thing found: ${first.phrase}.`);
+    else if (!preselect || !isClear(first.box)) say(`One thing found: ${first.phrase}. Choose it to search with it.`);
     else if (own === null) {
       active = used = 0;
       chosen(answer.crop);

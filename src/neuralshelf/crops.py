@@ -24,7 +24,7 @@ class CropRules(Frozen):
         without: what becomes of a product in whose pictures nothing is found.
     """
 
-    prompt: str | None = Field(default=None, min_length=1, max_length=1000)
+    prompt: str | None = Field(default=None, pattern=r"[^.\s]", max_length=1000)
     min_score: float = Field(default=0.3, ge=0, le=1)
     min_area: float = Field(default=0.01, ge=0, le=1)
     max_area: float = Field(default=0.8, ge=0, le=1)

@@ -5,10 +5,12 @@
 Asked through the stored template, by pictures alone:
 - each product of each scene (scenes.py), in the 440 pictures of the catalogue: with the whole scene, with the true box,
   with what the detector found there (a box that overlaps the true one by IoU >= 0.5), and with its view by itself;
+- each view in which the detector finds exactly one thing, in the catalogue: whole, by the crop of that thing, and as
+  the page does it, which takes the crop when its box has 10 to 80 % of the picture;
 - each of these products by its catalogue picture, in the scenes: indexed whole, with crops of the true boxes, with
   crops as `detect --catalogue` makes them. Right is a scene with that product; a scene is listed once.
 Intervals are 95 % bootstrap intervals: of the first over scenes, since products of one scene are not independent, of
-the second over products.
+the others over products.
 """
 
 import argparse
@@ -45,6 +47,8 @@ IOU = 0.5
 TOP = 5
 INDEXED = ("whole", "boxes", "detected")
 RESAMPLES = 10_000
+PRESELECTED = (0.1, 0.8)
+"""Shares of the picture, as web/objects.js has them."""
 
 Ask = Callable[[bytes, Sequence[str]], list[str]]
 """A picture's file and kinds -> ids of products, or of scenes, best first."""
@@ -104,6 +108,7 @@ def main() -> int:
     _write(words.folder, made)
     with _deployment(words.folder) as ask:
         found = _by_crop(words.folder, made, ask)
+        alone = _alone(words.folder, ask)
         indexed = _indexed(made, ask)
     print(f"{len(made)} scenes (seed {words.seed}) of {sum(len(scene.placed) for scene in made)} products")
     print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores\n")
@@ -112,6 +117,7 @@ def main() -> int:
     for asked in ("true box", "detector's box, else whole scene"):
         print(found.gain(asked, "whole scene"))
     print()
+    print(tabulate([alone.row(asked) for asked in alone.ranks], headers=headers, tablefmt="github"), "\n")
     headers = ("scenes indexed", *headers[1:])
     print(tabulate([indexed.row(asked) for asked in indexed.ranks], headers=headers, tablefmt="github"))
     return 0
@@ -120,7 +126,7 @@ def main() -> int:
 def _by_crop(folder: Path, made: Sequence[Scene], ask: Ask) -> Answers:
     found = Answers()
     detector = load_detector(Folders.default(folder).cache)
-    kinds = sorted({row["kind"] for row in read(SAMPLES / "catalogue.jsonl")})
+    kinds = _kinds()
     for number, scene in enumerate(tqdm(made, desc="scenes", disable=not sys.stderr.isatty())):
         picture = _picture(folder, number)
         file = picture.read_bytes()
@@ -144,6 +150,24 @@ def _by_crop(folder: Path, made: Sequence[Scene], ask: Ask) -> Answers:
                 found.add(f"whole scene, {known}", number, whole, right)
                 found.add(f"true box, {known}", number, by_box, right)
                 found.add(f"detector's box, else whole scene, {known}", number, by_detector, right)
+    return found
+
+
+def _alone(folder: Path, ask: Ask) -> Answers:
+    found = Answers()
+    detector = load_detector(Folders.default(folder).cache)
+    kinds = _kinds()
+    products = {row["id"]: number for number, row in enumerate(read(SAMPLES / "catalogue.jsonl"))}
+    for view in tqdm(read(SAMPLES / "views.jsonl"), desc="views", disable=not sys.stderr.isatty()):
+        path = SAMPLES / view["image"]
+        objects = detect_file(path, detector=detector).objects
+        if len(objects) != 1:
+            continue
+        file, box = path.read_bytes(), objects[0].box
+        whole, crop = ask(file, kinds), ask(cropped(file, box, path.name), kinds)
+        by_page = crop if PRESELECTED[0] <= box[2] * box[3] <= PRESELECTED[1] else whole
+        for asked, answer in (("one thing: whole view", whole), ("its crop", crop), ("as the page does it", by_page)):
+            found.add(asked, products[view["id"]], answer, {view["id"]})
     return found
 
 
@@ -207,6 +231,10 @@ def _deployment(folder: Path) -> Iterator[Ask]:
         yield ask
     finally:
         run("down", "--purge")
+
+
+def _kinds() -> list[str]:
+    return sorted({row["kind"] for row in read(SAMPLES / "catalogue.jsonl")})
 
 
 def _picture(folder: Path, number: int) -> Path:

@@ -142,6 +142,19 @@ def test_the_only_thing_is_searched_with_and_the_whole_picture_is_one_click_away
     searched_with(page, shop, base64.b64encode(CHAIR.read_bytes()).decode())
 
 
+def test_one_small_thing_is_left_to_choose(page: Page, shop: Any, tmp_path: Path) -> None:
+    canvas = Image.new("RGB", (900, 700), (215, 215, 215))
+    with Image.open(CHAIR) as image:
+        canvas.paste(image.resize((300, 300)), (200, 300))
+    canvas.save(tmp_path / "room.png")
+    page.goto("/")
+    choose(page, tmp_path / "room.png")
+    expect(status(page)).to_have_text("One thing found: chair. Choose it to search with it.")
+    expect(box(page, "chair")).to_have_attribute("aria-pressed", "false")
+    expect(page.get_by_text("products by picture")).to_be_visible()
+    assert len(shop.engine.searches) == 1
+
+
 def test_nothing_found_is_said_quietly_and_the_whole_picture_is_searched(page: Page, shop: Any) -> None:
     page.goto("/")
     choose(page, shop.engine.folder / "images" / "teapot-00.jpg")

@@ -150,3 +150,5 @@ def test_a_file_that_can_t_be_written_is_one_line(tmp_path: Path) -> None:
 def test_rules_that_nothing_can_pass_are_refused() -> None:
     with pytest.raises(ValidationError, match="min_area must be below max_area"):
         CropRules(min_area=0.5, max_area=0.5)
+    with pytest.raises(ValidationError, match="prompt"):
+        CropRules(prompt=" . ")

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from neuralshelf.pipelines.spec import candidates
 from neuralshelf.relevance.fuse import fuse
 from neuralshelf.relevance.legs import Legs, LegSearcher, refusals
 from neuralshelf.relevance.queries import Query
@@ -53,8 +54,8 @@ def _spread(names: Sequence[str], most: int) -> list[str]:
 
 def _difference(searcher: LegSearcher, query: Query, legs: Legs, how: Setting, picture: PictureOf) -> float:
     """The greatest difference of a score; infinite where one has a document that the other hasn't."""
-    depth, product = searcher.search.k, searcher.index.product
-    body = searcher.rendered(query, picture, size=depth, **({"collapse": True} if product else {}))
+    depth = candidates(searcher.index, searcher.search)
+    body = searcher.rendered(query, picture, size=depth)
     fusion = how.fusion_of(pictured=query.image is not None)
     fused = fuse((legs.keyword[how.keyword], *legs.vectors), fusion, collapse="collapse" in body)
     with refusals(f"query {query.id}"):

@@ -3,7 +3,7 @@
 import base64
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -68,15 +68,19 @@ class PictureEvaluator:
 
     @contextmanager
     def _indexed(self, items: Sequence[Item]) -> Iterator[str]:
-        """An index like the provisioned one, filled with the pictures, deleted at the end."""
+        """An index like the provisioned one, filled with the pictures, deleted at the end; yields its alias.
+
+        After Ctrl-C a bulk may wait for the model still, and would make a deleted index anew: so it asks for an alias.
+        """
         name = f"neuralshelf-evaluate-{uuid.uuid4().hex[:8]}"
-        self._client.indices.create(index=name, body=_copy_of(self._client, self._index))
+        body = _copy_of(self._client, self._index) | {"aliases": {name: {}}}
+        self._client.indices.create(index=f"{name}-1", body=body)
         try:
             with tqdm(total=len(items), desc="index pictures", unit="doc", file=sys.stderr, disable=_quiet()) as bar:
                 for start in range(0, len(items), BULK):
                     group = items[start : start + BULK]
                     documents = {i.id: {self._picture_field: _base64(i.picture)} for i in group}
-                    for outcome in index_all(self._client, name, documents):
+                    for outcome in index_all(self._client, name, documents, _only_by_alias(documents)):
                         if outcome.error is not None:
                             raise InputError(f"{outcome.id}: {outcome.error}", hint="mend or remove this picture")
                     bar.update(len(group))
@@ -84,7 +88,7 @@ class PictureEvaluator:
             self._client.indices.forcemerge(index=name, max_num_segments=1)
             yield name
         finally:
-            self._client.indices.delete(index=name, ignore_unavailable=True)
+            self._client.indices.delete(index=f"{name}-1", ignore_unavailable=True)
 
     def _run(self, index: str, found: JudgedSet, size: int) -> dict[str, list[Answer]]:
         queries = tqdm(found.queries.items(), desc="queries", disable=_quiet())
@@ -123,6 +127,10 @@ def _success(name: str, run: Run, found: JudgedSet, ranks: Sequence[int]) -> dic
     """Share of queries with a right picture among the first k; the recall where each query has one."""
     values = per_query(run, found.judgements, [f"Success@{k}" for k in ranks])
     return {f"{name}@{k}": mean(values[f"Success@{k}"]) for k in ranks}
+
+
+def _only_by_alias(ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    return {identity: {"require_alias": True} for identity in ids}
 
 
 def _classes(found: JudgedSet) -> dict[str, str]:

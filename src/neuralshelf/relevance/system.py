@@ -153,8 +153,6 @@ class System:
         lines: list[Any] = []
         for query in queries:
             params: dict[str, Any] = {"size": self.depth, **self.params, **query.filters}
-            if self.index.product and self._ours:
-                params["collapse"] = True
             if query.text:
                 params["text"] = query.text
             if query.image is not None:

@@ -1,11 +1,12 @@
 """Tuning from files to a diff: legs searched, settings tried, the winner as a change of the configuration."""
 
+import importlib.util
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from neuralshelf.errors import ConfigError, InputError
+from neuralshelf.errors import ConfigError, InputError, MissingDependencyError
 from neuralshelf.pipelines.spec import KEYWORD_LEG, SearchSpec
 from neuralshelf.relevance.agreement import Agreement, agreement
 from neuralshelf.relevance.cutoffs import Cutoff
@@ -88,6 +89,8 @@ def tune(
         SearchError: the cluster refused a search; EngineError: it can't be reached.
         MissingDependencyError: the extra `relevance` is not there.
     """
+    if importlib.util.find_spec("scipy") is None:  # told before anything is searched
+        raise MissingDependencyError("scipy is not installed", hint="pip install 'neuralshelf[relevance]'")
     index, search = searcher.index, searcher.search
     legs = (KEYWORD_LEG, *index.vectors)
     if len(legs) > MOST_LEGS:

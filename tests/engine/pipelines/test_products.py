@@ -179,6 +179,30 @@ def test_the_hit_of_a_product_is_its_best_document(shop: Any, shelf: Goods, way:
     assert len(every) > len(once) == len(set(skus(once)))
 
 
+@pytest.mark.parametrize("combination", ["rrf", "geometric_mean", "harmonic_mean"])
+@pytest.mark.parametrize("normalization", ["min_max", "l2"])
+def test_however_legs_are_joined_the_best_document_is_the_hit(
+    shop: Any, shelf: Goods, normalization: str, combination: str
+) -> None:
+    weights = {"weights": [0.2, 0.3, 0.5]}
+    joining: dict[str, Any] = {
+        "normalization-processor": {
+            "normalization": {"technique": normalization},
+            "combination": {"technique": combination, "parameters": weights},
+        }
+    }
+    if combination == "rrf":
+        joining = {"score-ranker-processor": {"combination": {"technique": "rrf", "parameters": weights}}}
+    body = shop.rendered(size=ALL, **questions(shelf)["weighted"])
+    body["search_pipeline"]["phase_results_processors"] = [joining]
+    once = shop.search(body)
+    every = shop.search({name: value for name, value in body.items() if name not in ("collapse", "aggs")})
+    listed = skus(once)
+    scores = [hit["_score"] for hit in once]
+    assert dict(zip(listed, scores, strict=True)) == pytest.approx(best_of_each(every), abs=1e-6)
+    assert len(set(listed)) == len(listed) < len(every)
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_pages_hold_each_product_once_and_leave_none_out(shop: Any, shelf: Goods, way: str) -> None:
     params = questions(shelf)[way]

@@ -3,8 +3,11 @@ picture, both and crop."""
 
 import base64
 import json
+import os
 import shutil
+import signal
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +91,7 @@ def _write(folder: Path) -> None:
             (folder / image).parent.mkdir(exist_ok=True)
             shutil.copy(ROOT / "samples" / image, folder / image)
     _lines(folder / "catalogue.jsonl", rows)
+    _lines(folder / "pictures.jsonl", [row | {"image": row["images"][0]} for row in rows])
     left, right = (Image.open(ROOT / "samples" / "images" / f"{name}.jpg") for name in ("teapot-03", "wine-glass-03"))
     scene = Image.new("RGB", (left.width + right.width, left.height))
     scene.paste(left, (0, 0))
@@ -162,7 +166,7 @@ def test_answers_are_those_of_a_plain_search_with_these_weights(shop: Project, c
     given = ",".join(f"{leg}={weight}" for leg, weight in weights.items())
     evaluate(shop, "--weights", given, "--depth", "7", "--save", str(shop.folder / "other.trec"))
     picture = base64.b64encode((shop.folder / "images" / "wine-glass-03.jpg").read_bytes()).decode("ascii")
-    params = {"text": "wine glass", "image": picture, "weights": weights, "size": 7, "collapse": True}
+    params = {"text": "wine glass", "image": picture, "weights": weights, "size": 7}
     body = {"id": f"{shop.name}-search", "params": params}
     answer = client.transport.perform_request("POST", f"/{shop.name}/_search/template", body=body)
     expected = [(hit["_source"]["product"], hit["_score"]) for hit in answer["hits"]["hits"]]
@@ -208,6 +212,23 @@ def test_a_click_log_judges_by_the_texts_of_queries(shop: Project) -> None:
     found = evaluate(shop, *words, "--json").json
     assert list(found["per_query"]["R@10"]) == ["glass"]
     assert found["clicks"] == {"model": "counts", "events": 6, "unsupported": 0, "ignored": {}}
+
+
+def test_ctrl_c_leaves_no_index_behind_even_when_a_bulk_comes_after_it(shop: Project, client: OpenSearch) -> None:
+    def interrupt(pid: int) -> None:
+        os.kill(pid, signal.SIGINT)
+        with suppress(ChildProcessError):
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+    # writes are: the index, then its first bulk, which is held back till the index is gone
+    words = ("--catalogue", str(shop.folder / "pictures.jsonl"))
+    done = shop.kill(2, "before", "evaluate", *words, writes=True, end=interrupt)
+    assert (done.code, done.err.count("\n")) == (130, 1)
+    bulk = next(request for request in shop.wire.requests if "/_bulk" in request.path)
+    headers = {"content-type": "application/x-ndjson"}
+    late = client.transport.perform_request("POST", bulk.path, body=bulk.body.decode(), headers=headers)
+    assert all(item["index"]["status"] == 404 for item in late["items"])
+    assert not client.indices.get(index="neuralshelf-evaluate-*")
 
 
 def complaint(shop: Project, capsys: pytest.CaptureFixture[str], *words: str, code: int) -> str:

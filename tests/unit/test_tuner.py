@@ -45,12 +45,10 @@ def shop(queries: int, good: Mapping[str, float], *, seed: int, groups: bool = F
 def two_kinds(texts: int, pictured: int, *good: Mapping[str, float], seed: int) -> tuple[dict[str, Legs], Judged]:
     """`shop` of queries q0, q1, … by text, and p0, p1, … with a picture, to which the legs are so `good`."""
     legs, judged = shop(texts, good[0], seed=seed)
-    more = shop(pictured, good[1], seed=seed + 1000)
-    both = [
-        {**one, **{name.replace("q", "p"): each for name, each in other.items()}}
-        for one, other in zip((legs, judged), more, strict=True)
-    ]
-    return both[0], both[1]
+    more, of_these = shop(pictured, good[1], seed=seed + 1000)
+    legs |= {name.replace("q", "p"): each for name, each in more.items()}
+    judged |= {name.replace("q", "p"): each for name, each in of_these.items()}
+    return legs, judged
 
 
 def tuned(legs: Mapping[str, Legs], judged: Judged, search: SearchSpec = SEARCH, seed: int = 0) -> Tuned:

@@ -6,10 +6,10 @@ passed too often (docs/tuning.md has figures). Chance has to be held against the
 Young, "Resampling-Based Multiple Testing", 1993 (maxT).
 
 Where each kind of query has weights of its own, all pairs of weights were tried: some ten thousand a technique. Their
-greatest statistic is found without making them, since it is a sum of a part of each kind, and the greatest sum is the
-sum of the greatest parts. For that each part is divided by its own length, and not the sum by its: Stouffer's way to
-add tests, a kind weighted by the root of its number of groups. Any statistic is fair here that is the same function of
-the observed signs and of drawn ones: this one looks at the signs in its numerators only.
+greatest statistic is found without making them: it is a sum of a part of each kind, and the greatest sum is the sum of
+the greatest parts. For that a part is divided by its own length, and multiplied by the usual length of its kind, since
+the length of the sum is another for each pair. This loses nothing but power: any statistic is fair that is the same
+function of observed signs and of drawn ones, and lengths have no signs.
 """
 
 from collections.abc import Iterable
@@ -47,10 +47,10 @@ def p_of_best(tried: Iterable[Values], chosen: Values, seed: int) -> float:
 
 
 def _scaled(parts: Values) -> Values:
-    """Each row divided by its length, so that none counts for its spread; times the root of its kind's groups.
+    """Each row divided by its length, so that none counts for its spread, times the root mean square of its kind's.
 
     No change of signs changes either.
     """
     lengths = np.sqrt((parts * parts).sum(axis=2, keepdims=True))
-    groups = (parts != 0).any(axis=1).sum(axis=1)
-    return np.asarray(parts / np.where(lengths > 0, lengths, 1.0) * np.sqrt(groups)[:, None, None])
+    usual = np.sqrt((lengths * lengths).mean(axis=1, keepdims=True))
+    return np.asarray(parts / np.where(lengths > 0, lengths, 1.0) * usual)

@@ -242,11 +242,10 @@ def check(index: IndexSpec, search: SearchSpec, connectors: Mapping[str, Connect
         if vector.image is not None and isinstance(connector, SageMakerText):
             raise ValueError(f"{at}.image: connector {vector.connector!r} ({connector.kind}) takes text only")
     legs = (KEYWORD_LEG, *index.vectors)
-    if set(search.weights) != set(legs):
-        raise ValueError(f"search.weights: give one for each of {_listed(legs)}, not for {_listed(search.weights)}")
-    if (of_pictures := search.picture_weights) and set(of_pictures) != set(legs):
-        raise ValueError(f"search.picture_weights: give one for each of {_listed(legs)}, not for {_listed(of_pictures)}")
-    if of_pictures and not index.images:
+    for key, weights in (("weights", search.weights), ("picture_weights", search.picture_weights or search.weights)):
+        if set(weights) != set(legs):
+            raise ValueError(f"search.{key}: give one for each of {_listed(legs)}, not for {_listed(weights)}")
+    if search.picture_weights and not index.images:
         raise ValueError("search.picture_weights: there is no vector with an image, so nobody searches by picture")
     if (needed := candidates(index, search)) > MAX_CANDIDATES:
         product = f"{index.views} × search.k {search.k} is {needed}"

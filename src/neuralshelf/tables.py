@@ -257,9 +257,7 @@ def tuned_text(report: "Tuning") -> str:
     lines += [f"left out: {left}"] if left else []
     if kinds and not tuned.apart:
         counted = ", ".join(f"{kind.groups} with {name}" for name, kind in kinds.items())
-        lines.append(
-            f"one weighting serves all kinds of queries: weights of their own take 10 groups each, not {counted}"
-        )
+        lines.append(f"one weighting serves all kinds of queries: too few groups for weights of their own ({counted})")
     agreed = report.agreement
     lines.append(f"offline = engine: {agreed.same} of {agreed.queries} queries, scores to 1e-6")
     freedoms = [(what, f"{value:.3f}", "←" * (what == tuned.freedom)) for what, value in tuned.held_out.items()]

@@ -336,6 +336,23 @@ def search(
     run("search", *words, *(["--", text] if text else []), environment=environment)
 
 
+@task(positional=["file"], help={"file": 'body of a _search; - for stdin, "" with --template'})
+def check_query(
+    c: Context,
+    file: str,
+    index: str = "",
+    url_params: str = "",
+    template: str = "",
+    params: str = "",
+    offline: bool = False,
+    json: bool = False,
+    environment: str = "local",
+) -> None:
+    """Whether a _search is right: correct, rewritten (exit code 3), or refused with the reason (1)."""
+    words = options(index=index, url_params=url_params, template=template, params=params)
+    run("check-query", *words, *flags(offline=offline, json=json), *filter(None, [file]), environment=environment)
+
+
 @task(positional=["picture"])
 def detect(
     c: Context,
@@ -491,21 +508,8 @@ def check(c: Context) -> None:
 namespace = Collection(
     *(demo, example, examples, up, down, status),
     *(plan, apply, drift, destroy, unlock, migrate, verify, doctor, rotate, roles),
-    *(
-        ingest,
-        embed,
-        backfill,
-        package,
-        packages,
-        deadletters,
-        coverage,
-        repair,
-        search,
-        detect,
-        evaluate,
-        tune,
-        cluster,
-    ),
+    *(ingest, embed, backfill, package, packages, deadletters, coverage, repair),
+    *(search, check_query, detect, evaluate, tune, cluster),
     *(preflight, deploy, undeploy, batch, stacks, cost),
     *(test, bench, check),
 )

@@ -145,7 +145,7 @@ class SearchSpec(Frozen):
             which nothing is normalised.
         rank_constant: of rrf: a document at rank r (from 1) of a leg gets weight / (rank_constant + r).
         k: candidates a leg gives per shard, and how deep paging goes; of products, where they have several documents
-            (`candidates`).
+            (`candidates`); at least the ten hits of a page.
         filters: fields that a search can be narrowed by.
         deadline: seconds that the page and `neuralshelf search` wait before they search by words alone. OpenSearch
             waits for a model as long as its connector's search.read_timeout.
@@ -158,7 +158,7 @@ class SearchSpec(Frozen):
     normalization: Normalization = "min_max"
     combination: Combination = "arithmetic_mean"
     rank_constant: int = Field(default=60, ge=1, le=10_000)
-    k: int = Field(default=100, ge=1, le=10_000)
+    k: int = Field(default=100, ge=10, le=10_000)
     filters: tuple[str, ...] = Field(default=(), strict=False)
     deadline: float = Field(default=10.0, ge=0.1, le=600)
 

@@ -44,6 +44,19 @@ def linear(shade: str) -> Rgb:
 
 
 @dataclass(frozen=True)
+class Print:
+    """A pattern in a second colour (its word, and linear RGB), `repeat` times around or along the product.
+
+    Only the rasteriser draws prints (raster.py).
+    """
+
+    pattern: str
+    colour: str
+    rgb: Rgb
+    repeat: int
+
+
+@dataclass(frozen=True)
 class Material:
     """What a part is made of: `finish` says how it takes light, `rgb` is linear.
 
@@ -56,6 +69,7 @@ class Material:
     grain: int | None = None
     roughness: float | None = None
     strength: float | None = None
+    print: Print | None = None
 
 
 def material(finish: Finish, shade: str, *, grain: int | None = None, roughness: float | None = None) -> Material:

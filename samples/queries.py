@@ -21,7 +21,8 @@ import numpy as np
 
 from samples.assortment import FOLDER, Product, products
 from samples.catalogue import has_query_views, jsonl, row
-from samples.views import frame, query_views
+from samples.scene import frame
+from samples.views import query_views
 
 #: What a query can ask for besides a kind.
 ATTRIBUTES = ("colour", "material", "brand")

@@ -23,11 +23,12 @@ from mathutils import Vector  # type: ignore[import-not-found]
 
 from samples.assortment import Product, products
 from samples.catalogue import has_query_views
-from samples.geometry import Mesh, Part, Points, grid
+from samples.geometry import Mesh, Part, Points
 from samples.geometry.mesh import rotation
 from samples.materials import material
+from samples.scene import FIELD_OF_VIEW, frame, placed, wall
 from samples.shaders import shader
-from samples.views import FIELD_OF_VIEW, View, catalogue_view, frame, query_views
+from samples.views import View, catalogue_view, query_views
 
 PIXELS, SAMPLES, QUALITY = 256, 12, 88
 
@@ -77,26 +78,16 @@ def add_mesh(scene: Any, mesh: Mesh, smooth: bool, surface: Any) -> Any:
 
 
 def add_product(scene: Any, parts: list[Part]) -> Points:
-    """The product on the floor at the origin, 2 across its diagonal. Returns all its vertices (n, 3)."""
-    everything = np.vstack([part.mesh.vertices for part in parts])
-    low, high = everything.min(0), everything.max(0)
-    size = 2.0 / float(np.linalg.norm(high - low))
-    x, y = (low[:2] + high[:2]) / 2
+    """The product where it stands (see scene.placed). Returns all its vertices (n, 3)."""
+    parts = placed(parts)
     for part in parts:
-        mesh = part.mesh.moved(-x, -y, -low[2]).scaled(size, size, size)
-        longest = int(np.ptp(mesh.vertices, axis=0).argmax())
-        add_mesh(scene, mesh, part.smooth, shader(part.material, longest))
-    return np.asarray((everything - [x, y, low[2]]) * size)
+        longest = int(np.ptp(part.mesh.vertices, axis=0).argmax())
+        add_mesh(scene, part.mesh, part.smooth, shader(part.material, longest))
+    return np.vstack([part.mesh.vertices for part in parts])
 
 
 def add_backdrop(scene: Any, shade: str, turn: float) -> None:
-    """A floor that rises into a wall without a seam, square to the camera."""
-    bow = np.linspace(0, np.pi / 2, 24)
-    y = np.concatenate([[-14, -5], 4 + 4 * np.sin(bow), [8]])
-    z = np.concatenate([[0, 0], 4 - 4 * np.cos(bow), [24]]) - 1e-3
-    sheet = np.stack([np.column_stack([np.full_like(y, x), y, z]) for x in (-30, 30)])
-    mesh = grid(sheet).rotated("z", turn)
-    add_mesh(scene, mesh, True, shader(material("matte", shade), 0))
+    add_mesh(scene, wall(turn), True, shader(material("matte", shade), 0))
 
 
 def aim(thing: Any, position: Points, target: Points) -> None:
@@ -127,7 +118,7 @@ def add_camera(scene: Any, view: View, vertices: Points) -> None:
     thing = bpy.data.objects.new("camera", data)
     scene.collection.objects.link(thing)
     scene.camera = thing
-    aim(thing, seen.target + seen.backwards * seen.distance, seen.target)
+    aim(thing, seen.position, seen.target)
 
 
 def render(product: Product, view: View, file: Path) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import colorsys
+import math
+import random
 from dataclasses import dataclass
 
-import numpy as np
-
 from samples.assortment import Product
-from samples.geometry import Points
-from samples.geometry.mesh import rotation
 
-FIELD_OF_VIEW = np.deg2rad(28)
 LIGHT_PRODUCTS = {"white", "gray"}
 CLEAR_KINDS = {"beer glass", "hourglass", "wine glass"}
 
@@ -89,34 +87,38 @@ def query_views(product: Product) -> dict[str, View]:
 ROOMS = ("d8cdbb", "b9c2c4", "cfd6cc", "a9a29a", "dcd3d0")
 
 
-@dataclass(frozen=True)
-class Frame:
-    """Where the camera stands, and the shares of the picture's width and height that the product takes.
+def mobile_views(product: Product, count: int) -> list[View]:
+    """Pictures as customers take them: from an angle, in light and before a wall that no two have alike.
 
-    `backwards` points from `target` to the camera. The product is in the middle of the picture.
+    The turn is anywhere between the two catalogue sides and 25 degrees beyond, the tilt up to 8 degrees beyond the
+    kind's own; lamps are moved about the product and differ in strength and warmth; walls have any dull colour.
     """
+    chance = product.chance("mobile views")
+    sides, (low, high) = sorted(product.kind.turn), product.kind.tilt
+    views = []
+    for _ in range(count):
+        turn, tilt = chance.uniform(sides[0] - 25, sides[1] + 25), chance.uniform(max(low - 4, 1), high + 8)
+        light = _moved(chance.choice((WINDOW, EVENING)), chance)
+        hue, depth, value = chance.random(), chance.uniform(0.0, 0.3), chance.uniform(0.35, 0.95)
+        wall = "".join(f"{round(255 * channel):02x}" for channel in colorsys.hsv_to_rgb(hue, depth, value))
+        views.append(View(turn, tilt, light, wall, chance.uniform(0.55, 0.85)))
+    return views
 
-    target: Points
-    backwards: Points
-    distance: float
-    width: float
-    height: float
+
+def _moved(light: Light, chance: random.Random) -> Light:
+    turn, strength, warmth = chance.uniform(-180, 180), chance.uniform(0.7, 1.3), chance.uniform(-0.12, 0.12)
+    cos, sin = math.cos(math.radians(turn)), math.sin(math.radians(turn))
+    lamps = []
+    for lamp in light.lamps:
+        x, y, z = lamp.position
+        red, green, blue = lamp.rgb
+        rgb = (min(red + warmth, 1.0), green, min(blue - warmth, 1.0))
+        lamps.append(Lamp((x * cos - y * sin, x * sin + y * cos, z), lamp.size, lamp.watts * strength, rgb))
+    return Light(tuple(lamps), light.ambient * chance.uniform(0.8, 1.4), light.ambient_rgb)
 
 
-def frame(view: View, vertices: Points) -> Frame:
-    """A camera whose picture `vertices` (n, 3; about 2 across) fill to `view.fill`, found in a few steps."""
-    tilt = np.deg2rad(view.tilt)
-    backwards = rotation("z", view.turn) @ np.array([0, -np.cos(tilt), np.sin(tilt)])
-    right = np.cross(-backwards, [0, 0, 1])
-    right = right / np.linalg.norm(right)
-    up = np.cross(right, -backwards)
-    target, distance = (vertices.max(0) + vertices.min(0)) / 2, 4.0
-    for _ in range(8):
-        seen = vertices - (target + backwards * distance)
-        depth = seen @ -backwards
-        x, y = seen @ right / depth, seen @ up / depth
-        target = target + (right * (x.max() + x.min()) + up * (y.max() + y.min())) / 2 * distance
-        distance *= max(np.ptp(x), np.ptp(y)) / 2 / (view.fill * np.tan(FIELD_OF_VIEW / 2))
-    shares = np.array([np.ptp(x), np.ptp(y)])
-    width, height = view.fill * shares / shares.max()
-    return Frame(target, backwards, distance, float(width), float(height))
+def second_catalogue_view(product: Product) -> View:
+    """Another picture of the catalogue: the other side in the same studio."""
+    chance = product.chance("second catalogue view")
+    turn = product.kind.turn[(product.variant + 1) % 2] + chance.uniform(-6, 6)
+    return View(turn, chance.uniform(*product.kind.tilt), STUDIO, backdrop(product))

@@ -1,5 +1,6 @@
 """The embedded default model: texts, pictures or both into one space, from packages only."""
 
 from neuralshelf.model_packages.lite.encoder import LiteEncoder
+from neuralshelf.model_packages.lite.visual import VisualError
 
-__all__ = ["LiteEncoder"]
+__all__ = ["LiteEncoder", "VisualError"]

@@ -2,7 +2,7 @@
 
     text    = [ MiniLM(text), 0 ]
     picture = [ √½ · s, √½ · v ]     s: ConSE over colour and class names, corrected by the head
-                                     v: a fixed random projection of the network's features
+                                     v: a fixed random projection of the network's features, or a trained one
     both    = unit(text + picture)
 
 384 is s alone. 256 is s along the 256 main axes of the label vectors.
@@ -26,6 +26,7 @@ from neuralshelf.model_packages.lite.labels import Progress
 from neuralshelf.model_packages.lite.linear import rows_times
 from neuralshelf.model_packages.lite.parts import Parts
 from neuralshelf.model_packages.lite.pixels import look
+from neuralshelf.model_packages.lite.visual import WIDTH, Visual, centred
 from neuralshelf.model_packages.minilm import MiniLmEncoder
 
 RECIPE = "lite-2"
@@ -52,38 +53,54 @@ class LiteEncoder:
         text: MiniLmEncoder,
         parts: Parts,
         head: Head | None,
+        visual: Visual,
         fingerprint: str,
     ) -> None:
         self._session = session
         self._text = text
         self._plain = parts.labels.plain.astype(np.float32)
         self._coloured = parts.labels.coloured
-        self._projection = parts.projection
+        self._visual = visual
         self._axes = parts.axes
         self._head = head
         self.fingerprint = fingerprint
 
     @classmethod
-    def load(cls, cache: Path, progress: Progress | None = None, *, head: bool = True, threads: int = 1) -> Self:
+    def load(
+        cls,
+        cache: Path,
+        progress: Progress | None = None,
+        *,
+        head: bool = True,
+        visual: Path | None = None,
+        threads: int = 1,
+    ) -> Self:
         """The model, with what has to be built kept in `cache` (about 30 MB): a broken or foreign cache is built anew.
 
         Args:
             cache: folder for built parts; made if it is not there.
             progress: told (step, done, total) while building.
             head: False leaves the trained correction out.
+            visual: file of a trained visual block (see finetune.py) instead of the random one.
+
+        Raises:
+            VisualError: `visual` can't be used.
         """
+        block = None if visual is None else Visual.load(visual)
         text = MiniLmEncoder.load(threads)
         weights = _weights()
         trained = (files("neuralshelf.model_packages.lite") / HEAD_FILE).read_bytes() if head else b""
         names = "\n".join([*labels.class_names(), *colour.NAMES]).encode()
         source = _digest(RECIPE.encode(), weights, text.fingerprint.encode(), names)
-        parts = Parts.load(cache / f"lite-{source}.parts", weights, text, SIZES[-1] - TEXT, SIZES[0], progress)
+        parts = Parts.load(cache / f"lite-{source}.parts", weights, text, WIDTH, SIZES[0], progress)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         session = onnxruntime.InferenceSession(parts.graph, options, providers=["CPUExecutionProvider"])
-        return cls(session, text, parts, Head.load() if head else None, _digest(source.encode(), trained))
+        made_of = [source.encode(), trained, *([] if block is None else [block.save()])]
+        used = Visual(parts.projection) if block is None else block
+        return cls(session, text, parts, Head.load() if head else None, used, _digest(*made_of))
 
     def encode(self, samples: Sequence[Sample], dimension: int = 512) -> Floats:
         """See Encoder.encode."""
@@ -95,7 +112,7 @@ class LiteEncoder:
         pictured = [row for row, sample in enumerate(samples) if sample.image is not None]
         if pictured:
             images = [image for sample in samples if (image := sample.image) is not None]
-            vectors[pictured] = self._pictures(images, dimension)
+            vectors[pictured] = self.vectors(*self.observe(images), dimension)
         for row, sample in enumerate(samples):
             if sample.text is not None:
                 vectors[row] += self._words(sample.text, dimension)
@@ -129,17 +146,21 @@ class LiteEncoder:
             rows.append(_unit(plain + coloured))
         return np.stack(rows)
 
-    def _pictures(self, images: Sequence[NDArray[np.uint8]], dimension: int) -> Floats:
-        features, logits, colours = self.observe(images)
+    def vectors(self, features: Floats, logits: Floats, colours: Floats, dimension: int) -> Floats:
+        """Vectors (n, dimension) of pictures from what `observe` saw in them, of length 1 but for rounding."""
         meaning = self.describe(logits, colours)
         if self._head is not None:
             meaning = _unit(self._head.correct(meaning, features))
         if dimension <= TEXT:
             return self._fitted(meaning, dimension)
-        centred = _unit(features - features.mean(1, keepdims=True))
-        visual = _unit(rows_times(centred, self._projection[:, : dimension - TEXT]))
+        visual = _unit(rows_times(centred(features), self._visual.weight[:, : dimension - TEXT]))
         parts = [np.sqrt(1 - VISUAL_SHARE) * meaning, np.sqrt(VISUAL_SHARE) * visual]
         return np.asarray(np.hstack(parts), np.float32)
+
+    @property
+    def visual(self) -> Visual:
+        """The visual block in use."""
+        return self._visual
 
     def _words(self, text: str, dimension: int) -> Floats:
         vector = self._text.embed([text])

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -61,6 +62,8 @@ def main(arguments: Sequence[str] | None = None, load: Loader | None = None) -> 
         parser.error("--package answers whoever asks: only on loopback")
     if options.package and options.detector:
         parser.error("--detector is not for --package")
+    if options.package and options.visual:
+        parser.error("--visual is of lite, not for --package")
     if not options.package and (options.weights or not options.cache):
         parser.error("--weights belongs to --package" if options.weights else "--cache DIR is needed")
     try:
@@ -97,7 +100,7 @@ def _application(options: argparse.Namespace, limits: Limits, load: Loader | Non
         return
     credentials = None if options.unsigned else read_credentials(options.credentials)
     yield create_app(
-        _loaded(load or load_models, options.cache),
+        _loaded(load or partial(load_models, visual=options.visual), options.cache),
         credentials=credentials,
         region=options.region,
         limits=limits,
@@ -170,13 +173,23 @@ def _credential(kept: object) -> Credential:
     return Credential(str(kept["secret_key"]), kept.get("session_token"), when)
 
 
-def load_models(cache: Path) -> Mapping[str, Endpoint]:
-    """The standard endpoints with `lite` and MiniLM; builds into `cache` what is not there yet."""
+def load_models(cache: Path, visual: Path | None = None) -> Mapping[str, Endpoint]:
+    """The standard endpoints with `lite` and MiniLM; builds into `cache` what is not there yet.
+
+    Args:
+        visual: file of lite's fine-tuned visual block.
+
+    Raises:
+        StartError: `visual` can't be used.
+    """
     # Heavy, and not needed to say that a port is taken.
-    from neuralshelf.model_packages.lite import LiteEncoder
+    from neuralshelf.model_packages.lite import LiteEncoder, VisualError
     from neuralshelf.model_packages.minilm import MiniLmEncoder
 
-    return standard_endpoints(LiteEncoder.load(cache, _Progress()), MiniLmEncoder.load())
+    try:
+        return standard_endpoints(LiteEncoder.load(cache, _Progress(), visual=visual), MiniLmEncoder.load())
+    except VisualError as error:
+        raise StartError(str(error)) from None
 
 
 def _detector(cache: Path) -> NamedDetector:
@@ -197,6 +210,8 @@ def _detector(cache: Path) -> NamedDetector:
 def _loaded(load: Loader, cache: Path) -> Mapping[str, Endpoint]:
     try:
         return load(cache)
+    except StartError:
+        raise
     except ImportError as error:
         raise StartError(f"the models can't be loaded: {error}; next: pip install 'neuralshelf[local]'") from None
     except Exception as error:  # noqa: BLE001 - the outermost edge: no traceback reaches the user
@@ -280,6 +295,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--weights", type=Path, metavar="DIR", help="of --package DIR (default: DIR itself)")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="where built or unpacked model parts are kept")
     parser.add_argument("--detector", action="store_true", help="also find things in pictures: neuralshelf-detector")
+    parser.add_argument("--visual", type=Path, metavar="FILE", help="fine-tuned visual block of lite (lite.finetune)")
     parser.add_argument("--region", default="us-east-1", help="region of signatures (default: %(default)s)")
     parser.add_argument("--max-batch", type=int, help="a batch at most; 1 = no batching, as a package has by default")
     parser.add_argument("--max-queue", type=int, help=f"samples or requests that may wait ({Limits.max_queue})")

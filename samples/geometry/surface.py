@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -73,6 +74,7 @@ def ring(radius: float, height: float, thickness: float, points: int = 90, squas
     return tube(circle(radius, height, points, squash), thickness, 8, closed=True)
 
 
+@functools.lru_cache(maxsize=256)  # a clock has the same bar sixty times
 def rounded_box(size: tuple[float, float, float], radius: float = 0.02, steps: int = 3, puff: float = 0.0) -> Mesh:
     """A box of `size` centred on the origin with rounded edges; `puff` swells its faces as a cushion's."""
     half = np.asarray(size, float) / 2

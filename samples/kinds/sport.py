@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
+from numpy.typing import NDArray
 
 from samples.geometry import Mesh, Part, Points, ellipsoid, fillet, lathe, tube
 from samples.kinds.design import Design, moved, rotated
@@ -27,8 +30,9 @@ def face_centres(corners: Points) -> Points:
     return np.asarray(centres / np.linalg.norm(centres, axis=1, keepdims=True))
 
 
-def soccer_ball(design: Design) -> list[Part]:
-    """Pentagons in the colour; the hexagons white, or tinted for shapes 1 and 3 so that the colour leads."""
+@functools.cache
+def panelled_ball() -> tuple[Mesh, NDArray[np.bool_]]:
+    """A ball with a football's seams, and which of its faces lie in a hexagon."""
     corners = icosahedron()
     seats = np.vstack([corners, face_centres(corners)])
     # Distance of each flat panel from the middle: pentagons lie a little further out than hexagons.
@@ -42,14 +46,19 @@ def soccer_ball(design: Design) -> list[Part]:
     groove = -0.02 * np.exp(-(((ranked[:, -1] - ranked[:, -2]) / 0.012) ** 2))
     middles = ball.vertices[ball.faces].mean(1)
     hexagon = nearness(middles / np.linalg.norm(middles, axis=1, keepdims=True)).argmax(1) >= 12
-    vertices = ball.vertices * (1 + groove)[:, None]
+    return Mesh(ball.vertices * (1 + groove)[:, None], ball.faces), hexagon
+
+
+def soccer_ball(design: Design) -> list[Part]:
+    """Pentagons in the colour; the hexagons white, or tinted for shapes 1 and 3 so that the colour leads."""
+    ball, hexagon = panelled_ball()
     white, colour = material("plastic", "white"), design.body
     pentagons, hexagons = (colour, white) if design.colour in ("black", "white") else (white, colour)
     if design.colour == "white":
         pentagons = material("plastic", "gray")
     parts = [
-        Part(Mesh(vertices, ball.faces[~hexagon]), pentagons),
-        Part(Mesh(vertices, ball.faces[hexagon]), hexagons),
+        Part(Mesh(ball.vertices, ball.faces[~hexagon]), pentagons),
+        Part(Mesh(ball.vertices, ball.faces[hexagon]), hexagons),
     ]
     return moved(rotated(rotated(parts, "z", 17 + 30 * design.shape), "x", 20), 0, 0, 1)
 

@@ -54,7 +54,8 @@ class Deployment:
             known = sorted(file.stem for file in path.parent.glob("*.yaml"))
             hint = f"choose one of: {', '.join(known)}" if known else f"create {path}"
             raise ConfigError(f"no environment {environment!r} ({path} does not exist)", hint=hint)
-        return cls(Config.parse(yamlfile.load(config), str(config)), Environment.parse(yamlfile.load(path), str(path)))
+        read = Environment.parse(yamlfile.load(path), str(path))
+        return cls(Config.parse(yamlfile.load(config), str(config)), read.in_folder(config.parent))
 
     @property
     def prefix(self) -> str:

@@ -55,13 +55,15 @@ class RuntimeConfig(Frozen):
 
     The credentials are those of `profile` (of the AWS configuration, also one of SSO or of an assumed role), or
     `access_key`, `secret_key` and `session_token`. On Amazon OpenSearch Service it is `role_arn` instead of them.
-    With `detector`, the model server that `up` starts also finds things in pictures.
+    With `detector`, the model server that `up` starts also finds things in pictures; `visual` is a file of lite's
+    fine-tuned visual block, which it then uses (a path beside neuralshelf.yaml).
     """
 
     provider: Literal["aws", "local"] = "local"
     region: str = Field(default="us-east-1", pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
     url: str | None = None
     detector: bool = False
+    visual: str | None = Field(default=None, min_length=1)
     profile: str | None = Field(default=None, min_length=1)
     access_key: SecretRef | None = None
     secret_key: SecretRef | None = None
@@ -84,7 +86,14 @@ class RuntimeConfig(Frozen):
             raise ValueError("access_key and secret_key belong together")
         if self.detector and (self.provider != "local" or self.url is not None):
             raise ValueError("detector is of the model server that up starts: provider local without a url")
+        if self.visual and (self.provider != "local" or self.url is not None):
+            raise ValueError("visual is of the model server that up starts: provider local without a url")
         return self
+
+    @property
+    def visual_file(self) -> Path | None:
+        """`visual` as a path."""
+        return None if self.visual is None else Path(self.visual)
 
     @property
     def has_credentials(self) -> bool:
@@ -117,6 +126,13 @@ class Environment(Frozen):
                 "or a section hosting, whose role deploy makes"
             )
         return self
+
+    def in_folder(self, folder: Path) -> "Environment":
+        """With the path of `visual` below `folder`, if it is a relative one."""
+        if self.runtime.visual is None:
+            return self
+        runtime = self.runtime.model_copy(update={"visual": str(folder.resolve() / self.runtime.visual)})
+        return self.model_copy(update={"runtime": runtime})
 
     @property
     def uses_deployed_role(self) -> bool:

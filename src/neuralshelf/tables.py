@@ -14,6 +14,7 @@ from neuralshelf.relevance.evaluation import FINDINGS
 from neuralshelf.search import Hit
 
 if TYPE_CHECKING:
+    from neuralshelf.checker import Verdict
     from neuralshelf.deploy.cost import Estimate, Line
     from neuralshelf.deploy.prices import Source
     from neuralshelf.ingestion.account import Report
@@ -336,6 +337,19 @@ def checks_text(found: "Verification") -> str:
             lines.append(f"        next: {check.remedy}")
     verdict = "ready" if found.ok else f"not ready: {len(found.failures)} of {len(found.checks)} checks failed"
     return "\n".join([*lines, f"{found.index}: {verdict}"])
+
+
+def verdict_text(found: "Verdict") -> str:
+    """The verdict, a line a finding, and the search that is right where it differs from the given one."""
+    lines = [found.word]
+    for finding in found.findings:
+        issue = f" ({finding.issue})" if finding.issue else ""
+        lines.append(f"{finding.grade:8} {finding.path or 'search'}: {finding.reason}{issue}")
+    if found.word == "rewritten":
+        query = "&".join(f"{name}={value}" for name, value in found.params.items())
+        lines += [f"?{query}"] * bool(query)
+        lines.append(json.dumps(found.body, ensure_ascii=False, indent=2))
+    return "\n".join(lines)
 
 
 def diagnosis_text(found: "Diagnosis") -> str:

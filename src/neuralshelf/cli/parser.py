@@ -10,6 +10,7 @@ from neuralshelf.cli import (
     backfill,
     batch,
     care,
+    check_query,
     cluster,
     cost,
     coverage,
@@ -154,6 +155,7 @@ def _searching(verb: Verb) -> None:
     made.add_argument("--prompt", metavar="WORDS", help='search with the thing of that name: "shoes . mugs"')
     made.add_argument("--size", type=int, default=10)
     made.add_argument("--json", action="store_true")
+    check_query.add(verb)
     detect.add(verb)
     evaluate.add(verb)
     tune.add(verb)

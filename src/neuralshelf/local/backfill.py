@@ -181,7 +181,8 @@ def embed_catalogue(stack: Stack, deployment: Deployment, path: Path, out: Path,
     from neuralshelf.local.embed import Embedder, local_endpoints
 
     catalogue = open_catalogue(deployment, path, options)
-    embedder = Embedder(deployment, local_endpoints(stack.folders.cache), preparer_of(deployment, catalogue))
+    endpoints = local_endpoints(stack.folders.cache, deployment.environment.runtime.visual_file)
+    embedder = Embedder(deployment, endpoints, preparer_of(deployment, catalogue))
     with tqdm(total=catalogue.count(), desc="embed", unit="row", file=sys.stderr, disable=_quiet()) as bar:
         return embedder.run(catalogue.rows(), out, lambda row: bar.update(row - bar.n))
 

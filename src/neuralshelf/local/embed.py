@@ -33,13 +33,25 @@ BATCH = 32
 Progress = Callable[[int], object]
 
 
-def local_endpoints(cache: Path) -> Mapping[str, Endpoint]:
-    """The endpoints of the local server in this process, on all cores; `cache`: where built model parts are."""
-    from neuralshelf.model_packages.lite import LiteEncoder
+def local_endpoints(cache: Path, visual: Path | None = None) -> Mapping[str, Endpoint]:
+    """The endpoints of the local server in this process, on all cores.
+
+    Args:
+        cache: where built model parts are.
+        visual: file of lite's fine-tuned visual block.
+
+    Raises:
+        ConfigError: `visual` can't be used.
+    """
+    from neuralshelf.model_packages.lite import LiteEncoder, VisualError
     from neuralshelf.model_packages.minilm import MiniLmEncoder
 
     threads = os.cpu_count() or 1
-    return standard_endpoints(LiteEncoder.load(cache, threads=threads), MiniLmEncoder.load(threads))
+    try:
+        lite = LiteEncoder.load(cache, visual=visual, threads=threads)
+    except VisualError as error:
+        raise ConfigError(str(error), hint="correct runtime.visual of the environment") from None
+    return standard_endpoints(lite, MiniLmEncoder.load(threads))
 
 
 @dataclass(frozen=True)

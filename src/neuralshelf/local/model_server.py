@@ -22,12 +22,23 @@ class ModelServer:
     The constructor starts it and returns at once; `await_ready` waits until its models are loaded.
     """
 
-    def __init__(self, state: State, *, host: str, cache: Path, region: str, log: Path, detector: bool = False) -> None:
+    def __init__(
+        self,
+        state: State,
+        *,
+        host: str,
+        cache: Path,
+        region: str,
+        log: Path,
+        detector: bool = False,
+        visual: Path | None = None,
+    ) -> None:
         self.port = choose_port(None, state.port("server"))
         self._log = log
         words = ["--host", host, "--port", str(self.port), "--region", region]
         words += ["--credentials", str(state.keys_file), "--cache", str(cache), "--exit-with-parent"]
         words += ["--detector"] if detector else []
+        words += ["--visual", str(visual)] if visual else []
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as errors:
             self.process = subprocess.Popen(

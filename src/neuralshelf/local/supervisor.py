@@ -74,7 +74,13 @@ def _run(deployment: Deployment, folders: Folders, state: State, cleanup: ExitSt
         log = folders.state / "logs" / "server.log"
         runtime = environment.runtime
         server = ModelServer(
-            state, host=host, cache=folders.cache, region=runtime.region, log=log, detector=runtime.detector
+            state,
+            host=host,
+            cache=folders.cache,
+            region=runtime.region,
+            log=log,
+            detector=runtime.detector,
+            visual=runtime.visual_file,
         )
         cleanup.callback(server.stop)
     cleanup.callback(engine.stop)

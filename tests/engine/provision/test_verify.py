@@ -48,6 +48,7 @@ def test_a_healthy_deployment_passes_every_check(shop: Shop) -> None:
         "ingest-pipeline",
         "search-pipeline",
         "search-template",
+        "search",
         "model-deployed",
         "model-answers",
         "document-to-vector",

@@ -12,6 +12,7 @@ from neuralshelf.provision.observe import observe
 from neuralshelf.provision.spaces import Space, read_spaces
 from neuralshelf.provision.verify.check import Check, Verification
 from neuralshelf.provision.verify.models import check_answers, check_deployed, node_names
+from neuralshelf.provision.verify.searches import check_searches
 from neuralshelf.provision.verify.subject import Subject
 from neuralshelf.provision.verify.vectors import check_documents_in, check_kept, check_queries
 from neuralshelf.provision.verify.views import check_views
@@ -55,7 +56,12 @@ def verify(
 
 def _checks(subject: Subject, sample: int) -> Iterator[Check]:
     of = subject.index_address
-    yield from _answered("wiring", of, lambda: check_wiring(subject))
+    wired = True
+    for wiring in _answered("wiring", of, lambda: check_wiring(subject)):
+        wired = wired and wiring.ok is not False
+        yield wiring
+    if wired:
+        yield from check_searches(subject)
     if of in subject.live:
         yield from _answered("views", of, lambda: check_views(subject))
 

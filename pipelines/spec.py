@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from neuralshelf.connectors.spec import ConnectorSpec, SageMakerText
 from neuralshelf.frozen import Frozen
@@ -140,6 +140,8 @@ class SearchSpec(Frozen):
         template: id of the stored search template.
         keyword: fields of the keyword leg, each with an optional boost (`title^3`).
         weights: leg -> weight; the legs are `keyword` and each vector, the sum is 1.
+        picture_weights: the same of a search by text and picture together, where it is to weigh the legs otherwise. The
+            stored template knows whether a picture came along; a hybrid query by hand is weighed by `weights`.
         normalization: how the scores of a leg are made comparable with those of others.
         combination: how a document's scores are joined: a mean weighted by `weights`, or the ranks alone (rrf), for
             which nothing is normalised.
@@ -154,6 +156,7 @@ class SearchSpec(Frozen):
     template: str = Field(default="product-search", pattern=r"^[a-z][a-z0-9-]*-search$")
     keyword: tuple[str, ...] = Field(min_length=1, strict=False)
     weights: dict[str, float]
+    picture_weights: dict[str, float] = Field(default_factory=dict)
     normalization: Normalization = "min_max"
     combination: Combination = "arithmetic_mean"
     rank_constant: int = Field(default=60, ge=1, le=10_000)
@@ -161,9 +164,11 @@ class SearchSpec(Frozen):
     filters: tuple[str, ...] = Field(default=(), strict=False)
     deadline: float = Field(default=10.0, ge=0.1, le=600)
 
-    @field_validator("weights")
+    @field_validator("weights", "picture_weights")
     @classmethod
-    def _sum_to_one(cls, value: dict[str, float]) -> dict[str, float]:
+    def _sum_to_one(cls, value: dict[str, float], info: ValidationInfo) -> dict[str, float]:
+        if not value and info.field_name == "picture_weights":
+            return value
         for leg, weight in value.items():
             if not 0 <= weight <= 1:
                 raise ValueError(f"weight of {leg} is {weight}, must be from 0 to 1")
@@ -191,15 +196,22 @@ class SearchSpec(Frozen):
         """Id of the stored template that needs no model: `product-search` -> `product-keyword-search`."""
         return f"{self.template.removesuffix('-search')}-keyword-search"
 
-    def weights_at(self, vector_weight: float) -> dict[str, float]:
+    def weights_of(self, *, pictured: bool) -> dict[str, float]:
+        """Weights of a search by text: with a picture, or without one."""
+        return self.picture_weights if pictured and self.picture_weights else self.weights
+
+    def weights_at(self, vector_weight: float, *, pictured: bool = False) -> dict[str, float]:
         """Weights for a slider: `vector_weight` (0 to 1) to the vectors, in their own proportions, the rest to words.
+
+        Args:
+            pictured: a picture comes along with the text.
 
         Raises:
             ValueError: `vector_weight` is not from 0 to 1.
         """
         if not 0 <= vector_weight <= 1:
             raise ValueError(f"vector_weight is {vector_weight}, must be from 0 to 1")
-        vectors = {leg: weight for leg, weight in self.weights.items() if leg != KEYWORD_LEG}
+        vectors = {leg: weight for leg, weight in self.weights_of(pictured=pictured).items() if leg != KEYWORD_LEG}
         total = sum(vectors.values())
         shares = {leg: weight / total if total else 1 / len(vectors) for leg, weight in vectors.items()}
         # Three decimals: smaller numbers get an exponent of their own in mustache, which a decimal there can't have.
@@ -232,8 +244,11 @@ def check(index: IndexSpec, search: SearchSpec, connectors: Mapping[str, Connect
         if vector.image is not None and isinstance(connector, SageMakerText):
             raise ValueError(f"{at}.image: connector {vector.connector!r} ({connector.kind}) takes text only")
     legs = (KEYWORD_LEG, *index.vectors)
-    if set(search.weights) != set(legs):
-        raise ValueError(f"search.weights: give one for each of {_listed(legs)}, not for {_listed(search.weights)}")
+    for key, weights in (("weights", search.weights), ("picture_weights", search.picture_weights or search.weights)):
+        if set(weights) != set(legs):
+            raise ValueError(f"search.{key}: give one for each of {_listed(legs)}, not for {_listed(weights)}")
+    if search.picture_weights and not index.images:
+        raise ValueError("search.picture_weights: there is no vector with an image, so nobody searches by picture")
     if (needed := candidates(index, search)) > MAX_CANDIDATES:
         product = f"{index.views} × search.k {search.k} is {needed}"
         raise ValueError(f"index.views: {product}, over the {MAX_CANDIDATES} candidates of a leg")

@@ -30,6 +30,9 @@ def search_templates(
         places: makes a template whose searches are right on any of these indexes, whichever the alias names when a
             query's vector is ready; for the moments in which it moves.
     """
+    legs = (KEYWORD_LEG, *index.vectors)
+    usual = [float(search.weights[leg]) for leg in legs]
+    pictured = [float(search.picture_weights[leg]) for leg in legs] if search.picture_weights else []
     values = {
         "index": index,
         "search": search,
@@ -39,10 +42,11 @@ def search_templates(
         "keyword_fields": [_searched(index, item) for item in search.keyword],
         "pictured": [name for name, vector in index.vectors.items() if vector.image is not None],
         "models": search_models(index, prefix),
-        "weights": _weights(index),
+        "weights": _weights(legs),
         "ranking": ranking,
         "places": places,
-        "usual_weights": [float(search.weights[leg]) for leg in (KEYWORD_LEG, *index.vectors)],
+        "usual_weights": _usual(usual, pictured),
+        "picture_weights": pictured,
     }
     return [
         Resource(Kind.SEARCH_TEMPLATE, name, render("pipelines/stored.json.j2", mustache=mustache, **values))
@@ -59,7 +63,14 @@ def _searched(index: IndexSpec, item: str) -> str:
     return "^".join([f"{field}.text" if index.fields[field] == "keyword" else field, *boost])
 
 
-def _weights(index: IndexSpec) -> str:
+def _weights(legs: Sequence[str]) -> str:
     """The weights as mustache: 0 for a leg without one; e0 makes whole numbers the decimals that the engine wants."""
-    legs = (KEYWORD_LEG, *index.vectors)
     return f"[{', '.join(f'<%{leg}%><%^{leg}%>0<%/{leg}%>e0' for leg in legs)}]"
+
+
+def _usual(usual: Sequence[float], pictured: Sequence[float]) -> str:
+    """Weights where none are given, as mustache if those of text and picture together are others."""
+    if not pictured:
+        return str(usual)
+    both = f"<%#image%>{pictured}<%/image%><%^image%>{usual}<%/image%>"
+    return f"<%#text%>{both}<%/text%><%^text%>{usual}<%/text%>"

@@ -14,8 +14,8 @@ const EXAMPLES = ["red teapot", "wine glass", "something to sit on in the garden
 
 let image = ""; // base64 of the question's picture
 let crop = null; // base64 of the part of it that is searched with; null for all of it
-let weight = null; // 0 to 1 once the slider was moved; before that the weights of the search pipeline hold
-let about = { index: "products", search_url: null, vector_weight: 0.7 };
+let weight = null; // 0 to 1 once the slider was moved; before that the configured weights hold
+let about = { index: "products", search_url: null, vector_weight: 0.7, picture_vector_weight: 0.7 };
 let kinds = []; // what the start page offers to look around in
 let asked = null; // the question whose hits are shown, and how many there are
 let running = null; // AbortController of the question under way
@@ -63,6 +63,7 @@ async function ask({ again = false } = {}) {
   }
   document.title = asks.text ? `${asks.text} · neuralshelf` : "neuralshelf";
   $("weight").disabled = !asks.text;
+  restWeight();
   if (isEmpty(asks)) return start();
   document.body.dataset.view = "results";
   const answer = await send(asks);
@@ -184,6 +185,13 @@ function showPeople(people) {
   $("people").hidden = people.length === 0;
 }
 
+/** The slider that nobody has moved stands where the configuration has it, for such a question. */
+function restWeight() {
+  const configured = image ? about.picture_vector_weight : about.vector_weight;
+  if (weight === null) $("weight").value = Math.round(configured * 100);
+  showWeight();
+}
+
 /** Learn what there is, then ask what the address says. */
 async function load() {
   notify(null);
@@ -191,8 +199,7 @@ async function load() {
     about = await api.status();
     objects.enable(Boolean(about.objects));
     showPeople(about.people ?? []);
-    if (weight === null) $("weight").value = Math.round(about.vector_weight * 100);
-    showWeight();
+    restWeight();
     if (about.error) throw new api.Failure(about.error, about.hint);
     $("about").replaceChildren(plural(about.products, "product"), make("span", {}, ` · OpenSearch ${about.engine}`));
     const facets = await api.facets();

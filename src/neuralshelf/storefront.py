@@ -170,10 +170,10 @@ class Storefront:
 
     def status(self) -> dict[str, Any]:
         """What the page shows about itself; `error` when the cluster doesn't answer."""
-        vectors = sum(weight for leg, weight in self.search.weights.items() if leg in self.index.vectors)
         found: dict[str, Any] = {
             "index": self.index.name,
-            "vector_weight": round(vectors, 3),
+            "vector_weight": self._vector_weight(pictured=False),
+            "picture_vector_weight": self._vector_weight(pictured=True),
             "people": list(self.ranking.people) if self.ranking else [],
             "search_url": f"{self.public_url.rstrip('/')}/{self.index.name}/_search" if self.public_url else None,
             "engine": None,
@@ -185,6 +185,11 @@ class Storefront:
         except Refusal as fault:
             found |= fault.content
         return found
+
+    def _vector_weight(self, *, pictured: bool) -> float:
+        """Where the slider stands that nobody has moved."""
+        weights = self.search.weights_of(pictured=pictured)
+        return round(sum(weight for leg, weight in weights.items() if leg in self.index.vectors), 3)
 
     def _counted(self, values: Sequence[str], numbers: Sequence[str]) -> Any:
         """Products, by the values of some fields and within the range of others."""
@@ -204,7 +209,7 @@ class Storefront:
             _check_base64(question.image)
             params["image"] = question.image
         if question.vector_weight is not None and text and not question.keyword_only:
-            params["weights"] = self.search.weights_at(question.vector_weight)
+            params["weights"] = self.search.weights_at(question.vector_weight, pictured="image" in params)
         allowed = {*self._values, *(f"{field}_{end}" for field in self._numbers for end in ("min", "max"))}
         for name, value in question.filters.items():
             if name not in allowed or isinstance(value, tuple) != (name in self._values):

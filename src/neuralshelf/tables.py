@@ -233,18 +233,33 @@ def clusters_text(found: "Clustered", *, dry_run: bool = False) -> str:
 def tuned_text(report: "Tuning") -> str:
     """What the winner changes, what it is worth on queries it was not chosen on, and against what."""
     tuned, measure = report.tuned, report.measure
-    rows: list[tuple[str, ...]] = [("tuned", f"{tuned.means['tuned']:.3f}", "", "")]
+    kinds = tuned.kinds if len(tuned.kinds) > 1 else {}
+
+    def means(name: str) -> tuple[str, ...]:
+        return tuple(f"{each[name]:.3f}" for each in (tuned.means, *(kind.means for kind in kinds.values())))
+
+    rows: list[tuple[str, ...]] = [("tuned", *means("tuned"), "", "")]
     for name, found in tuned.against.items():
         change = f"{found.change.mean:+.3f} [{found.change.low:+.3f}, {found.change.high:+.3f}]"
         label = name if name == "configured" else f"{name} alone"
-        rows.append((label, f"{tuned.means[name]:.3f}", change, f"{found.p:.4f}{'*' * found.significant}"))
-    lines = [tabulate(rows, headers=("search", measure, "tuned is better by", "p"), disable_numparse=True), ""]
+        rows.append((label, *means(name), change, f"{found.p:.4f}{'*' * found.significant}"))
+    headers = (
+        "search",
+        measure,
+        *(f"{name} ({kind.queries})" for name, kind in kinds.items()),
+        "tuned is better by",
+        "p",
+    )
+    lines = [tabulate(rows, headers=headers, disable_numparse=True), ""]
     lines.append(
         f"{tuned.queries} queries in {tuned.groups} groups, each asked by what was chosen without its group; "
         "* p < 0.05, paired randomisation test"
     )
     left = ", ".join(f"{count} {why}" for why, count in report.left_out.items() if count)
     lines += [f"left out: {left}"] if left else []
+    if kinds and not tuned.apart:
+        counted = ", ".join(f"{kind.groups} with {name}" for name, kind in kinds.items())
+        lines.append(f"one weighting serves all kinds of queries: too few groups for weights of their own ({counted})")
     agreed = report.agreement
     lines.append(f"offline = engine: {agreed.same} of {agreed.queries} queries, scores to 1e-6")
     freedoms = [(what, f"{value:.3f}", "←" * (what == tuned.freedom)) for what, value in tuned.held_out.items()]
@@ -262,8 +277,14 @@ def tuned_text(report: "Tuning") -> str:
 def _setting(legs: Sequence[str], setting: "Setting") -> str:
     how = setting.fusion
     technique = f"rrf {how.rank_constant}" if how.combination == "rrf" else f"{how.normalization}, {how.combination}"
-    weights = ", ".join(f"{leg} {weight:g}" for leg, weight in zip(legs, how.weights, strict=True))
-    return f"{technique}; {weights}; {', '.join(setting.keyword)}"
+    shown = _weights(legs, how.weights)
+    if setting.picture_weights is not None:
+        shown += f"; with a picture {_weights(legs, setting.picture_weights)}"
+    return f"{technique}; {shown}; {', '.join(setting.keyword)}"
+
+
+def _weights(legs: Sequence[str], weights: Sequence[float]) -> str:
+    return ", ".join(f"{leg} {weight:g}" for leg, weight in zip(legs, weights, strict=True))
 
 
 def letters_table(letters: "Sequence[Letter]", codes: Mapping[str, int], *, width: int) -> str:

@@ -169,6 +169,23 @@ def test_the_slider_changes_the_weights_that_are_sent(page: Page, shop: Any) -> 
         assert processor["combination"]["parameters"]["weights"] == weights
 
 
+def test_the_slider_stands_where_the_configuration_has_it_for_such_a_question(page: Page, shop: Any) -> None:
+    def with_picture_weights(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json=answer.json() | {"picture_vector_weight": 0.9})
+
+    page.route("**/api/status", with_picture_weights)
+    page.goto("/")
+    look_for(page, "mug")
+    slider = page.get_by_role("slider")
+    expect(slider).to_have_value("70")
+    choose(page, shop.engine.folder / TEAPOT)
+    expect(slider).to_have_value("90")
+    slider.press("ArrowLeft")
+    page.get_by_role("button", name="Remove the picture").click()
+    expect(slider).to_have_value("85")
+
+
 def test_filters_narrow_and_can_be_cleared(page: Page, shop: Any) -> None:
     page.goto("/")
     page.get_by_role("checkbox", name=re.compile("chair")).check()

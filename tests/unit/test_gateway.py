@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +50,11 @@ def browser(engine: Engine) -> Iterator[TestClient]:
         yield client
 
 
-def served(engine: Engine, **options: Any) -> TestClient:
-    config = Config.parse(yamlfile.load(CONFIG), CONFIG.name)
+def served(engine: Engine, *, picture_weights: Mapping[str, float] | None = None, **options: Any) -> TestClient:
+    values = yamlfile.load(CONFIG)
+    values["search"]["weights"] = {"keyword": 0.3, "text_vector": 0.3, "image_vector": 0.4}
+    values["search"]["picture_weights"] = dict(picture_weights or {})
+    config = Config.parse(values, CONFIG.name)
     gateway = create_gateway(
         engine.client(), index=config.index, search=config.search, pictures=lambda: {"key": engine.folder}, **options
     )
@@ -76,6 +79,23 @@ def test_weights_are_shifted_in_the_proportions_of_the_configuration(browser: Te
     assert processor["combination"]["parameters"]["weights"] == [0.5, 0.214, 0.286]
     assert "search_pipeline" not in ask(browser, text="mug").json()["body"]
     assert "search_pipeline" not in ask(browser, filters={"kind": ["mug"]}, vector_weight=0.5).json()["body"]
+
+
+def test_weights_are_shifted_in_the_proportions_of_the_picture_weights_where_a_picture_comes_along(
+    engine: Engine,
+) -> None:
+    own = {"keyword": 0.2, "text_vector": 0.2, "image_vector": 0.6}
+    with served(engine, picture_weights=own) as browser:
+        body = ask(browser, text="mug", image="QUJD", vector_weight=0.4).json()["body"]
+        processor = json.loads(body)["search_pipeline"]["phase_results_processors"][0]["normalization-processor"]
+        assert processor["combination"]["parameters"]["weights"] == [0.6, 0.1, 0.3]
+        status = browser.get("/api/status").json()
+    assert (status["vector_weight"], status["picture_vector_weight"]) == (0.7, 0.8)
+
+
+def test_without_picture_weights_the_slider_stands_where_it_stood(browser: TestClient) -> None:
+    status = browser.get("/api/status").json()
+    assert status["vector_weight"] == status["picture_vector_weight"] == 0.7
 
 
 def test_words_alone_need_no_model(browser: TestClient, engine: Engine) -> None:

@@ -116,6 +116,17 @@ def test_another_version_is_another_index_behind_the_same_alias() -> None:
         ("search.weights.keyword", -0.2, "weight of keyword is -0.2, must be from 0 to 1"),
         ("search.weights.keyword", "0.2", "search.weights.keyword: Input should be a valid number"),
         ("search.weights", {"keyword": 0.5, "text_vector": 0.5}, "search.weights: give one for each of keyword, text_"),
+        (
+            "search.picture_weights",
+            {"keyword": 1, "text_vector": 0.1, "image_vector": 0},
+            "weights sum to 1.1, must be 1",
+        ),
+        ("search.picture_weights", {"keyword": 2, "text_vector": -1}, "weight of keyword is 2.0, must be from 0 to 1"),
+        (
+            "search.picture_weights",
+            {"keyword": 0.5, "image_vector": 0.5},
+            "search.picture_weights: give one for each of",
+        ),
         ("search.keyword", ["title^x"], "'title^x' is no field with an optional boost"),
         ("search.keyword", ["headline"], "search.keyword: 'headline' is no text or keyword field"),
         ("search.filters", ["title"], "search.filters: 'title' is no keyword or number field"),
@@ -158,6 +169,21 @@ def test_a_slider_shares_evenly_where_the_vectors_have_no_weight() -> None:
         SHOP["search"] | {"weights": {"keyword": 1, "text_vector": 0, "image_vector": 0}}, "shop.yaml"
     )
     assert search.weights_at(0.5) == {"keyword": 0.5, "text_vector": 0.25, "image_vector": 0.25}
+
+
+def test_a_slider_keeps_the_proportions_of_the_picture_weights_where_a_picture_comes_along() -> None:
+    own = {"keyword": 0.2, "text_vector": 0.2, "image_vector": 0.6}
+    search = SearchSpec.parse({**SHOP["search"], "picture_weights": own}, "shop.yaml")
+    assert search.weights_at(0.4, pictured=True) == {"keyword": 0.6, "text_vector": 0.1, "image_vector": 0.3}
+    assert search.weights_at(0.8) == {"keyword": 0.2, "text_vector": 0.3, "image_vector": 0.5}
+
+
+def test_picture_weights_need_a_vector_of_pictures() -> None:
+    config = shop("search.picture_weights", {"keyword": 0.5, "text_vector": 0.5})
+    del config["index"]["vectors"]["image_vector"]
+    config["search"]["weights"] = config["search"]["picture_weights"]
+    with pytest.raises(ConfigError, match="no vector with an image, so nobody searches by picture"):
+        resources(config)
 
 
 def test_the_keyword_template_is_named_after_the_other() -> None:

@@ -54,10 +54,13 @@ def comments(text: str) -> list[str]:
     return [line.partition("#")[2] for line in text.splitlines() if "#" in line]
 
 
+OWN = {"keyword": 0.05, "text_vector": 0.25, "image_vector": 0.7}
 CHANGES: list[dict[str, Any]] = [
     {"weights": {"keyword": 0.25, "text_vector": 0.0, "image_vector": 0.75}},
     {"normalization": "l2", "combination": "geometric_mean"},
     {"combination": "rrf", "rank_constant": 20},
+    {"picture_weights": OWN},
+    {"picture_weights": OWN, "rank_constant": 20, "combination": "rrf", "weights": OWN},
     {"rank_constant": 100, "weights": {"keyword": 1.0, "text_vector": 0.0, "image_vector": 0.0}},
 ]
 
@@ -94,6 +97,23 @@ def test_comments_and_blank_lines_stay() -> None:
         ["    keyword: 0.3   # words", "    image_vector: 0.4   # pictures"],
         ["    keyword: 0.5   # words", "    image_vector: 0.2   # pictures", "  combination: rrf"],
     )
+
+
+@pytest.mark.parametrize("text", [BLOCK, FLOW, MIXED], ids=["block", "flow", "mixed"])
+def test_picture_weights_that_stand_there_are_changed(text: str) -> None:
+    before = with_(spec(text), picture_weights=OWN)
+    written = changed(text, spec(text), before)
+    after = with_(before, picture_weights={"keyword": 0.0, "text_vector": 0.3, "image_vector": 0.7})
+    assert spec(changed(written, before, after)) == after
+    gone, come = removed_and_added(written, changed(written, before, after))
+    assert len(gone) == len(come) == 1
+    assert "picture_weights" in come[0]
+
+
+def test_picture_weights_come_in_a_line_of_their_own() -> None:
+    after = with_(spec(BLOCK), picture_weights=OWN)
+    line = "  picture_weights: {keyword: 0.05, text_vector: 0.25, image_vector: 0.7}"
+    assert removed_and_added(BLOCK, changed(BLOCK, spec(BLOCK), after)) == ([], [line])
 
 
 def test_nothing_to_change_is_no_diff() -> None:

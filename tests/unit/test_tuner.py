@@ -42,8 +42,18 @@ def shop(queries: int, good: Mapping[str, float], *, seed: int, groups: bool = F
     return legs, judged
 
 
+def two_kinds(texts: int, pictured: int, *good: Mapping[str, float], seed: int) -> tuple[dict[str, Legs], Judged]:
+    """`shop` of queries q0, q1, … by text, and p0, p1, … with a picture, to which the legs are so `good`."""
+    legs, judged = shop(texts, good[0], seed=seed)
+    more, of_these = shop(pictured, good[1], seed=seed + 1000)
+    legs |= {name.replace("q", "p"): each for name, each in more.items()}
+    judged |= {name.replace("q", "p"): each for name, each in of_these.items()}
+    return legs, judged
+
+
 def tuned(legs: Mapping[str, Legs], judged: Judged, search: SearchSpec = SEARCH, seed: int = 0) -> Tuned:
-    scorer = Scorer(legs, judged, Cutoff.parse("nDCG@10"))
+    pictured = [name for name in legs if name.startswith("p")]
+    scorer = Scorer(legs, judged, Cutoff.parse("nDCG@10"), pictured=pictured)
     return Tuner(scorer, search, LEGS, range(len(legs))).tune(seed)
 
 
@@ -72,10 +82,54 @@ def test_where_nobody_knows_anything_what_looks_best_is_not() -> None:
 
 
 @pytest.mark.extended
-@pytest.mark.timeout(3_000)
-def test_chance_is_seldom_accepted() -> None:
+@pytest.mark.timeout(6_000)
+@pytest.mark.parametrize("pictured", [0, 20])
+def test_chance_is_seldom_accepted(pictured: int) -> None:
     """p < 0.05, so 3 of 60 tries at the most on average; 9 or more would be one in four hundred."""
-    assert sum(tuned(*shop(40, {}, seed=seed)).accepted for seed in range(60)) <= 8
+    assert sum(tuned(*two_kinds(40 - pictured, pictured, {}, {}, seed=seed)).accepted for seed in range(60)) <= 8
+
+
+def test_kinds_that_want_opposite_weights_get_their_own() -> None:
+    found = tuned(*two_kinds(20, 20, {"text_vector": 0.7}, {"image_vector": 0.7}, seed=20))
+    assert found.freedom == "weights by kind"
+    assert found.held_out["weights by kind"] > found.held_out["weights"] + 0.03
+    assert found.winner.picture_weights is not None
+    assert np.argmax(found.winner.fusion.weights) == LEGS.index("text_vector")
+    assert np.argmax(found.winner.picture_weights) == LEGS.index("image_vector")
+    assert found.accepted
+    assert found.tried > 66**2
+    assert {kind: (each.queries, each.groups) for kind, each in found.kinds.items()} == {
+        "text": (20, 20),
+        "text+picture": (20, 20),
+    }
+    for name, mean in found.means.items():
+        assert sum(each.means[name] for each in found.kinds.values()) / 2 == pytest.approx(mean)
+    assert found.kinds["text"].means["text_vector"] > found.kinds["text"].means["image_vector"] + 0.1
+
+
+def test_kinds_that_want_the_same_share_one_weighting() -> None:
+    good = {"keyword": 0.1, "text_vector": 0.7}
+    found = tuned(*two_kinds(20, 20, good, good, seed=21))
+    assert found.freedom == "weights"
+    assert found.winner.picture_weights is None
+    assert found.accepted
+
+
+def test_a_kind_of_few_queries_gets_no_weights_of_its_own() -> None:
+    found = tuned(*two_kinds(20, 9, {"text_vector": 0.7}, {"image_vector": 0.9}, seed=22))
+    assert "weights by kind" not in found.held_out
+    assert (found.apart, found.winner.picture_weights) == (False, None)
+    assert found.kinds["text+picture"].queries == 9
+
+
+def test_configured_picture_weights_stay_where_their_queries_are_few() -> None:
+    own = {"keyword": 0.0, "text_vector": 0.5, "image_vector": 0.5}
+    search = SearchSpec.parse({**SEARCH.model_dump(), "picture_weights": own}, "values")
+    found = tuned(*two_kinds(20, 9, {"text_vector": 0.7}, {}, seed=23), search)
+    assert "weights by kind" not in found.held_out
+    assert found.winner.picture_weights == (0.0, 0.5, 0.5)
+    assert found.winner.fusion.weights != (0.8, 0.1, 0.1)
+    assert all(each.picture_weights == (0.0, 0.5, 0.5) for each in found.chosen)
 
 
 def test_where_nothing_helps_the_configuration_stays() -> None:
@@ -118,6 +172,18 @@ def test_values_are_those_of_fuse_measured_by_ir_measures(collapse: bool) -> Non
             run = {name: [LegAnswer(str(one.group), one.score) for one in found] for name, found in run.items()}
         wanted = per_query(run, judged, ["nDCG@10"])["nDCG@10"]
         assert scorer.of(Setting(SEARCH.keyword, how)).tolist() == pytest.approx([wanted[name] for name in legs])
+
+
+def test_queries_with_a_picture_are_measured_by_their_own_weights() -> None:
+    legs, judged = two_kinds(6, 6, {"text_vector": 0.3}, {"image_vector": 0.3}, seed=12)
+    scorer = Scorer(legs, judged, Cutoff.parse("nDCG@10"), pictured=[name for name in legs if name.startswith("p")])
+    how = Fusion("min_max", "arithmetic_mean", (0.2, 0.5, 0.3))
+    own = Setting(SEARCH.keyword, how, (0.1, 0.0, 0.9))
+    assert own.fusion_of(pictured=True) == Fusion("min_max", "arithmetic_mean", (0.1, 0.0, 0.9))
+    texts, pictures = (
+        scorer.of(Setting(SEARCH.keyword, own.fusion_of(pictured=pictured))).tolist() for pictured in (False, True)
+    )
+    assert scorer.of(own).tolist() == texts[:6] + pictures[6:]
 
 
 def test_a_leg_alone_is_measured_as_it_was_answered() -> None:

@@ -1,13 +1,14 @@
 """Whether offline fusion gives here what the engine gives: asked of it before anything is tuned."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from neuralshelf.pipelines.spec import candidates
-from neuralshelf.relevance.fuse import Fusion, fuse
+from neuralshelf.relevance.fuse import fuse
 from neuralshelf.relevance.legs import Legs, LegSearcher, refusals
 from neuralshelf.relevance.queries import Query
+from neuralshelf.relevance.scoring import Setting
 from neuralshelf.relevance.system import PictureOf
 
 QUERIES = 20
@@ -28,9 +29,9 @@ class Agreement:
 
 
 def agreement(
-    searcher: LegSearcher, queries: Mapping[str, Query], legs: Mapping[str, Legs], how: Fusion, picture: PictureOf
+    searcher: LegSearcher, queries: Mapping[str, Query], legs: Mapping[str, Legs], how: Setting, picture: PictureOf
 ) -> Agreement:
-    """Search some of the queries as they are configured, and fuse them.
+    """Search some of the queries as they are configured, with and without pictures, and fuse them.
 
     They differ where another configuration is applied than the one at hand, where OpenSearch is another than this was
     made for, and where it searches a shard by several threads, each of which brings pagination_depth documents.
@@ -38,16 +39,25 @@ def agreement(
     Raises:
         SearchError: the cluster refused a search; EngineError: it can't be reached.
     """
-    some = list(legs)[:: max(1, len(legs) // QUERIES)][:QUERIES]
+    pictured = [name for name in legs if queries[name].image is not None]
+    some = _spread(pictured, QUERIES // 2)
+    some += _spread([name for name in legs if queries[name].image is None], QUERIES - len(some))
     worst = [_difference(searcher, queries[name], legs[name], how, picture) for name in some]
     return Agreement(len(worst), sum(each <= TOLERANCE for each in worst), max(worst, default=0.0))
 
 
-def _difference(searcher: LegSearcher, query: Query, legs: Legs, how: Fusion, picture: PictureOf) -> float:
+def _spread(names: Sequence[str], most: int) -> list[str]:
+    """So many of them, from first to last."""
+    count = min(most, len(names))
+    return [names[number * len(names) // count] for number in range(count)]
+
+
+def _difference(searcher: LegSearcher, query: Query, legs: Legs, how: Setting, picture: PictureOf) -> float:
     """The greatest difference of a score; infinite where one has a document that the other hasn't."""
     depth = candidates(searcher.index, searcher.search)
     body = searcher.rendered(query, picture, size=depth)
-    fused = fuse((legs.keyword[searcher.search.keyword], *legs.vectors), how, collapse="collapse" in body)
+    fusion = how.fusion_of(pictured=query.image is not None)
+    fused = fuse((legs.keyword[how.keyword], *legs.vectors), fusion, collapse="collapse" in body)
     with refusals(f"query {query.id}"):
         hits = searcher.client.search(index=searcher.index.name, body={**body, "_source": False})["hits"]["hits"]
     mine = {answer.id: answer.score for answer in fused}

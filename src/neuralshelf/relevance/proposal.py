@@ -27,7 +27,7 @@ def changed(text: str, before: SearchSpec, after: SearchSpec) -> str:
     """The configuration with `after` in place of `before`; what they have in common stays as it is written.
 
     Of the keyword fields, boosts may change and fields may go; weights, normalization, combination and rank_constant
-    may be others; all else is the same in both.
+    may be others; picture_weights may come, too; all else is the same in both.
 
     Raises:
         ConfigError: the file is written in a way that can't be changed so.
@@ -36,7 +36,7 @@ def changed(text: str, before: SearchSpec, after: SearchSpec) -> str:
     edits = [
         *_weights(found, before, after),
         *_keyword(text, found, before, after),
-        *_scalars(text, found, before, after),
+        *_others(text, found, before, after),
     ]
     for edit in sorted(edits, key=lambda edit: -edit.start):
         text = text[: edit.start] + edit.text + text[edit.end :]
@@ -66,10 +66,11 @@ def _parsed(text: str) -> Mapping[str, Any]:
 
 
 def _weights(found: yaml.MappingNode, before: SearchSpec, after: SearchSpec) -> Iterator[_Edit]:
-    node = _value(found, "weights")
-    for leg, weight in after.weights.items():
-        if weight != before.weights[leg]:
-            yield _replaced(_value(node, leg), str(float(weight)))
+    for key in ("weights", "picture_weights"):
+        old, new = getattr(before, key), getattr(after, key)
+        for leg, weight in new.items() if old else ():
+            if weight != old[leg]:
+                yield _replaced(_value(_value(found, key), leg), str(float(weight)))
 
 
 def _keyword(text: str, found: yaml.MappingNode, before: SearchSpec, after: SearchSpec) -> Iterator[_Edit]:
@@ -83,9 +84,13 @@ def _keyword(text: str, found: yaml.MappingNode, before: SearchSpec, after: Sear
             yield _replaced(item, new)
 
 
-def _scalars(text: str, found: yaml.MappingNode, before: SearchSpec, after: SearchSpec) -> Iterator[_Edit]:
+def _others(text: str, found: yaml.MappingNode, before: SearchSpec, after: SearchSpec) -> Iterator[_Edit]:
     """Keys that stand there are replaced; others come behind the weights, in a line of their own."""
-    new = {key: str(getattr(after, key)) for key in _SCALARS if getattr(after, key) != getattr(before, key)}
+    new = {}
+    if after.picture_weights and not before.picture_weights:
+        weights = ", ".join(f"{leg}: {float(weight)}" for leg, weight in after.picture_weights.items())
+        new["picture_weights"] = f"{{{weights}}}"
+    new |= {key: str(getattr(after, key)) for key in _SCALARS if getattr(after, key) != getattr(before, key)}
     for key in [key for key in new if _has(found, key)]:
         yield _replaced(_value(found, key), new.pop(key))
     lines = [f"{key}: {value}" for key, value in new.items()]

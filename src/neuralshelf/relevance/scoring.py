@@ -1,7 +1,8 @@
 """Every way to join the legs, measured on every query: fused offline, many weights at once."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,27 +18,49 @@ Weights = tuple[float, ...]
 
 @dataclass(frozen=True)
 class Setting:
-    """One way to search: the keyword leg's fields with boosts, and how legs are joined."""
+    """One way to search: the keyword leg's fields with boosts, and how legs are joined.
+
+    Attributes:
+        picture_weights: of queries with a picture, in place of the weights of `fusion`; None: these serve them, too.
+    """
 
     keyword: Keyword
     fusion: Fusion
+    picture_weights: Weights | None = None
+
+    def fusion_of(self, *, pictured: bool) -> Fusion:
+        """How the legs of a query with a picture are joined, or of one without."""
+        own = self.picture_weights if pictured else None
+        return self.fusion if own is None else replace(self.fusion, weights=own)
 
 
 class Scorer:
-    """Measures settings on queries whose legs are known; what was measured is remembered."""
+    """Measures settings on queries whose legs are known; what was measured is remembered.
+
+    Attributes:
+        pictured: bool [query], those with a picture.
+    """
 
     def __init__(
-        self, legs: Mapping[str, Legs], judgements: Judgements, measure: Cutoff, *, collapse: bool = False
+        self,
+        legs: Mapping[str, Legs],
+        judgements: Judgements,
+        measure: Cutoff,
+        *,
+        pictured: Collection[str] = (),
+        collapse: bool = False,
     ) -> None:
         """
         Args:
             legs: of each query; each has a relevant judgement.
+            pictured: queries with a picture.
             collapse: judged are groups (products), each where its best document is.
         """
         self._queries = [
             _Query(found, {one: grade for one, grade in judgements[name].items() if grade > 0}, measure, collapse)
             for name, found in legs.items()
         ]
+        self.pictured = np.asarray([name in pictured for name in legs], np.bool_)
         self._known: dict[tuple[Keyword, str, str, int, Weights], Values] = {}
 
     def values(self, keyword: Keyword, how: Fusion, weights: Sequence[Weights]) -> Values:
@@ -55,13 +78,16 @@ class Scorer:
         return np.stack([self._known[*technique, each] for each in weights])
 
     def known(self) -> Iterator[Values]:
-        """float64 [query], of each setting that was measured."""
-        yield from self._known.values()
+        """float64 [weights, query], of each technique with its keyword fields: all weights that were measured."""
+        techniques = sorted(self._known, key=lambda key: repr(key[:-1]))
+        for _, same in itertools.groupby(techniques, key=lambda key: key[:-1]):
+            yield np.stack([self._known[key] for key in same])
 
     def of(self, setting: Setting) -> Values:
         """float64 [query]."""
-        found: Values = self.values(setting.keyword, setting.fusion, [setting.fusion.weights])[0]
-        return found
+        weights = [setting.fusion_of(pictured=pictured).weights for pictured in (False, True)]
+        texts, with_pictures = self.values(setting.keyword, setting.fusion, weights)
+        return np.asarray(np.where(self.pictured, with_pictures, texts))
 
     def alone(self, leg: int, keyword: Keyword) -> Values:
         """float64 [query], of a search by one leg only; 0 is the keyword leg."""

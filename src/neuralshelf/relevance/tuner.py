@@ -1,15 +1,16 @@
 """Better weights, with proof: a search through settings, judged on queries that the search has not seen.
 
 Nested cross-validation. The outer folds give the estimate: the whole procedure chooses on four fifths of the queries
-and is measured on the rest, in turn. The inner folds decide how much may be changed: nothing, the weights, the
-technique too, boosts too. The least of these within a standard error of the best is taken: each freedom more fits the
-training queries better, and new ones not always. Queries with the same words, or with the same answers, are in one
-fold, and count as one in tests: else a fold would be trained on its own test.
+and is measured on the rest, in turn. The inner folds decide how much may be changed: nothing, the weights, those of
+queries with a picture apart from those of others, the technique too, boosts too. The least of these within a standard
+error of the best is taken: each freedom more fits the training queries better, and new ones not always. Queries with
+the same words, or with the same answers, are in one fold, and count as one in tests: else a fold would be trained on
+its own test.
 """
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +25,10 @@ from neuralshelf.relevance.queries import Query
 from neuralshelf.relevance.scoring import Scorer, Setting, Weights
 from neuralshelf.relevance.statistics import SIGNIFICANT, Difference, difference
 
-FREEDOMS = ("nothing", "weights", "technique", "boosts")
+FREEDOMS = ("nothing", "weights", "weights by kind", "technique", "boosts")
 """What may be changed, each with what stands before it."""
+KINDS = ("text", "text+picture")
+"""Kinds of queries, which may have weights of their own."""
 FOLDS = 5
 STEPS = 10
 """The grid of weights has steps of a tenth; around the best one, of half as much."""
@@ -45,6 +48,15 @@ Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
+class OfKind:
+    """The queries of a kind, in how many groups, and the means of `Tuned` over them."""
+
+    queries: int
+    groups: int
+    means: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Tuned:
     """What tuning found.
 
@@ -55,8 +67,10 @@ class Tuned:
         held_out: freedom -> what it gave on queries it was not chosen on (of the inner folds, all queries).
         against: "configured" and each leg -> held-out values of the outer folds minus its own, by groups.
         p_of_best: of the winner against keyword search alone, all settings that were tried counted in (`p_of_best`).
-        tried: how many these are.
+        tried: how many these are; where kinds have weights of their own, each with each.
         means: the same names, and "tuned" -> mean over all queries, that of "tuned" held out.
+        kinds: of `KINDS`, those that were asked.
+        apart: whether kinds could get weights of their own.
         queries, groups: how many.
     """
 
@@ -68,6 +82,8 @@ class Tuned:
     p_of_best: float
     tried: int
     means: Mapping[str, float]
+    kinds: Mapping[str, OfKind]
+    apart: bool
     queries: int
     groups: int
 
@@ -90,7 +106,12 @@ class Tuner:
         self._scorer = scorer
         self._legs = legs
         self._groups = np.asarray(groups, np.int64)
-        self.configured = Setting(search.keyword, configured_fusion(search, legs))
+        self.configured = configured(search, legs)
+        self._of_kind = [np.flatnonzero(~scorer.pictured), np.flatnonzero(scorer.pictured)]
+        self._enough = [self._count(each) >= FOLDS * 2 for each in self._of_kind]
+        already = self.configured.picture_weights is not None
+        self.apart = already or all(self._enough)
+        self._freedoms = [each for each in FREEDOMS if each != "weights by kind" or (self.apart and not already)]
         self._grid = simplex(len(legs), STEPS)
         self._boosts = boosts(search.keyword)
 
@@ -111,10 +132,8 @@ class Tuner:
         winner = self._best(everything, freedom)
         others = {"configured": self._scorer.of(self.configured)}
         others |= {leg: self._scorer.alone(n, self.configured.keyword) for n, leg in enumerate(self._legs)}
-        tried = np.vstack(list(self._scorer.known()))
-        keyword = others[self._legs[0]]
-        rows = np.stack([self._by_group(row - keyword, everything) for row in tried])
-        chance = p_of_best(rows, self._by_group(self._scorer.of(winner) - keyword, everything), seed)
+        found = {"tuned": values, **others}
+        chance, tried = self._chance(winner, others[self._legs[0]], seed)
         return Tuned(
             winner,
             freedom,
@@ -122,21 +141,43 @@ class Tuner:
             held_out,
             {name: self._difference(other, values, seed) for name, other in others.items()},
             chance,
-            len(tried),
-            {name: float(each.mean()) for name, each in {"tuned": values, **others}.items()},
+            tried,
+            _means(found, everything),
+            {
+                kind: OfKind(len(each), self._count(each), _means(found, each))
+                for kind, each in zip(KINDS, self._of_kind, strict=True)
+                if len(each)
+            },
+            self.apart,
             len(everything),
-            len(set(self._groups.tolist())),
+            self._count(everything),
         )
+
+    def _chance(self, winner: Setting, other: Values, seed: int) -> tuple[float, int]:
+        """`p_of_best` of the winner against another search, and how many settings were tried."""
+        parts = [each for each in self._of_kind if len(each)] if self.apart else [np.arange(len(self._groups))]
+        everything = np.arange(len(self._groups))
+
+        def differences(values: Values) -> Values:
+            """float64 [kind, group]"""
+            kinds = np.zeros((len(parts), len(everything)))
+            for kind, part in zip(kinds, parts, strict=True):
+                kind[part] = (values - other)[part]
+            return np.stack([self._by_group(kind, everything) for kind in kinds])
+
+        tried = [np.stack([differences(row) for row in rows], axis=1) for rows in self._scorer.known()]
+        chance = p_of_best(tried, differences(self._scorer.of(winner)), seed)
+        return chance, sum(each.shape[1] ** len(parts) for each in tried)
 
     def _freedom(self, train: Indices, seed: int) -> tuple[str, dict[str, float]]:
         """How much to change, and what each freedom gives on inner folds that it was not chosen on."""
-        values = {freedom: np.zeros(len(self._groups)) for freedom in FREEDOMS}
+        values = {freedom: np.zeros(len(self._groups)) for freedom in self._freedoms}
         for inside, outside in self._folds(train, seed):
             for freedom, row in values.items():
                 row[outside] = self._scorer.of(self._best(inside, freedom))[outside]
         means = {freedom: float(row[train].mean()) for freedom, row in values.items()}
-        best = max(FREEDOMS, key=lambda freedom: means[freedom])
-        for freedom in FREEDOMS:
+        best = max(self._freedoms, key=lambda freedom: means[freedom])
+        for freedom in self._freedoms:
             lost = self._by_group(values[best] - values[freedom], train)
             if lost.mean() <= lost.std(ddof=1) / np.sqrt(len(lost)):
                 return freedom, means
@@ -147,28 +188,45 @@ class Tuner:
         now = self.configured
         if freedom == "nothing":
             return now
-        techniques = [now.fusion, *(each for each in _techniques(len(self._legs)) if freedom != "weights")]
-        now = max(
-            (self._finest(now.keyword, how, train) for how in techniques), key=lambda found: self._mean(found, train)
-        )
+        wide = freedom in ("technique", "boosts")
+        techniques = [now.fusion, *(_techniques(len(self._legs)) if wide else ())]
+        kinds = self._kinds(train, apart=freedom != "weights")
+        now = max((self._finest(now, how, kinds) for how in techniques), key=lambda found: self._mean(found, train))
         if freedom == "boosts":
-            near = [now.fusion.weights, *neighbours(now.fusion.weights)]
-            others = [self._of_weights(keyword, now.fusion, near, train) for keyword in self._boosts]
+            others = [self._of_weights(replace(now, keyword=keyword), kinds) for keyword in self._boosts]
             now = max((now, *others), key=lambda found: self._mean(found, train))
         return now
 
-    def _finest(self, keyword: Keyword, how: Fusion, train: Indices) -> Setting:
-        coarse = self._of_weights(keyword, how, self._grid, train)
-        near = [coarse.fusion.weights, *neighbours(coarse.fusion.weights)]
-        return self._of_weights(keyword, how, near, train)
+    def _kinds(self, train: Indices, *, apart: bool) -> list[Indices | None]:
+        """The queries that choose the weights of each of `KINDS`; None: these stay as they are.
 
-    def _of_weights(self, keyword: Keyword, how: Fusion, weights: Sequence[Weights], train: Indices) -> Setting:
+        A kind is trained on itself where weights are apart, and only if it has queries enough. Else one weighting is
+        chosen on all.
+        """
+        if self.configured.picture_weights is None and not (apart and self.apart):
+            return [train, None]
+        parts = [np.intersect1d(train, each) for each in self._of_kind]
+        return [each if len(each) and enough else None for each, enough in zip(parts, self._enough, strict=True)]
+
+    def _finest(self, now: Setting, how: Fusion, kinds: Sequence[Indices | None]) -> Setting:
+        coarse = self._of_weights(replace(now, fusion=replace(how, weights=now.fusion.weights)), kinds, self._grid)
+        return self._of_weights(coarse, kinds)
+
+    def _of_weights(self, now: Setting, kinds: Sequence[Indices | None], among: Sequence[Weights] = ()) -> Setting:
+        """The setting with the best weights for each kind: of some, or near those that it has."""
+        found = []
+        for pictured, train in zip((False, True), kinds, strict=True):
+            own = now.fusion_of(pictured=pictured).weights
+            found.append(own if train is None else self._middle(now, among or [own, *neighbours(own)], train))
+        one = now.picture_weights is None and (kinds[1] is None or found[0] == found[1])
+        return Setting(now.keyword, replace(now.fusion, weights=found[0]), None if one else found[1])
+
+    def _middle(self, now: Setting, weights: Sequence[Weights], train: Indices) -> Weights:
         """The best weights; of equals those in the middle of them, which new queries will upset the least."""
-        means = self._scorer.values(keyword, how, weights)[:, train].mean(axis=1)
+        means = self._scorer.values(now.keyword, now.fusion, weights)[:, train].mean(axis=1)
         equal = np.flatnonzero(means >= means.max() - 1e-9)
         rows = np.asarray(weights)[equal]
-        middle = equal[np.abs(rows - rows.mean(axis=0)).sum(axis=1).argmin()]
-        return Setting(keyword, Fusion(how.normalization, how.combination, weights[middle], how.rank_constant))
+        return weights[int(equal[np.abs(rows - rows.mean(axis=0)).sum(axis=1).argmin()])]
 
     def _mean(self, setting: Setting, train: Indices) -> float:
         return float(self._scorer.of(setting)[train].mean())
@@ -192,16 +250,21 @@ class Tuner:
         numbers, inverse = np.unique(self._groups[queries], return_inverse=True)
         return np.bincount(inverse, values[queries]) * len(numbers) / len(queries)
 
+    def _count(self, queries: Indices) -> int:
+        """Groups that they are in."""
+        return len(set(self._groups[queries].tolist()))
+
     def _difference(self, first: Values, second: Values, seed: int) -> Difference:
         everything = np.arange(len(self._groups))
         one, other = (self._by_group(values, everything).tolist() for values in (first, second))
         return difference(one, other, seed=seed)
 
 
-def configured_fusion(search: SearchSpec, legs: Sequence[str]) -> Fusion:
-    """How the configuration joins its legs."""
+def configured(search: SearchSpec, legs: Sequence[str]) -> Setting:
+    """How the configuration searches."""
     weights = tuple(float(search.weights[leg]) for leg in legs)
-    return Fusion(search.normalization, search.combination, weights, search.rank_constant)
+    own = tuple(float(search.picture_weights[leg]) for leg in legs) if search.picture_weights else None
+    return Setting(search.keyword, Fusion(search.normalization, search.combination, weights, search.rank_constant), own)
 
 
 def simplex(legs: int, steps: int) -> list[Weights]:
@@ -261,3 +324,7 @@ def _techniques(legs: int) -> list[Fusion]:
     none = (0.0,) * legs
     means = [Fusion(normalization, combination, none) for normalization, combination in _MEANS]
     return [*means, *(Fusion("min_max", "rrf", none, constant) for constant in RANK_CONSTANTS)]
+
+
+def _means(values: Mapping[str, Values], queries: Indices) -> dict[str, float]:
+    return {name: float(each[queries].mean()) for name, each in values.items()}

@@ -14,9 +14,9 @@ from neuralshelf.relevance.judgements import Judgements
 from neuralshelf.relevance.legs import LegSearcher
 from neuralshelf.relevance.proposal import changed, decimals, diff
 from neuralshelf.relevance.queries import Query
-from neuralshelf.relevance.scoring import Scorer, Setting
+from neuralshelf.relevance.scoring import Scorer, Setting, Weights
 from neuralshelf.relevance.system import PictureOf, System
-from neuralshelf.relevance.tuner import FOLDS, Tuned, Tuner, boosts, configured_fusion, grouped
+from neuralshelf.relevance.tuner import FOLDS, Tuned, Tuner, boosts, configured, grouped
 
 MOST_LEGS = 4
 
@@ -56,6 +56,8 @@ class Tuning:
             "chosen": [asdict(each) for each in tuned.chosen],
             "legs": list(self.legs),
             "means": dict(tuned.means),
+            "kinds": {kind: asdict(each) for kind, each in tuned.kinds.items()},
+            "weights_by_kind": tuned.apart,
             "held_out": dict(tuned.held_out),
             "against": {name: each.as_dict() for name, each in tuned.against.items()},
             "p_of_best": tuned.p_of_best,
@@ -99,10 +101,10 @@ def tune(
         system.check(query)
     started = time.monotonic()
     answers = searcher.search_all(queries, boosts(search.keyword), picture)
-    how = configured_fusion(search, legs)
-    agreed = agreement(searcher, queries, answers, how, picture)
+    agreed = agreement(searcher, queries, answers, configured(search, legs), picture)
     searched = time.monotonic()
-    scorer = Scorer(answers, judgements, measure, collapse=index.product is not None)
+    pictured = {name for name, query in queries.items() if query.image is not None}
+    scorer = Scorer(answers, judgements, measure, pictured=pictured, collapse=index.product is not None)
     tuned = Tuner(scorer, search, legs, grouped(queries.values(), judgements)).tune(seed)
     seconds = {"search": searched - started, "fuse": time.monotonic() - searched}
     name, text = config
@@ -136,8 +138,15 @@ def _taking_part(queries: Mapping[str, Query], judgements: Judgements) -> tuple[
 def _with(search: SearchSpec, legs: tuple[str, ...], winner: Setting) -> SearchSpec:
     """The search by the winner; normalization is left as it is where ranks alone count."""
     how = winner.fusion
-    weights = dict(zip(legs, decimals(how.weights), strict=True))
     new: dict[str, Any] = {"keyword": winner.keyword, "combination": how.combination}
-    new |= {"weights": {leg: weights[leg] for leg in search.weights}}
+    new["weights"] = _named(search, legs, how.weights)
+    if winner.picture_weights is not None:
+        new["picture_weights"] = _named(search, legs, winner.picture_weights)
     new |= {"rank_constant": how.rank_constant} if how.combination == "rrf" else {"normalization": how.normalization}
     return SearchSpec.parse({**search.model_dump(), **new}, "the winner")
+
+
+def _named(search: SearchSpec, legs: tuple[str, ...], weights: Weights) -> dict[str, float]:
+    """In the order of the configuration."""
+    found = dict(zip(legs, decimals(weights), strict=True))
+    return {leg: found[leg] for leg in search.weights}

@@ -207,6 +207,10 @@ SHOP: Mapping[str, Any] = {
 }
 
 
+PICTURE_WEIGHTS = {"keyword": 0.1, "text_vector": 0.1, "image_vector": 0.8}
+"""Of `full_shop`, where text and picture come together."""
+
+
 @pytest.fixture(scope="session")
 def shop_values() -> Mapping[str, Any]:
     """The configuration of `empty_shop`, to be changed."""
@@ -232,7 +236,7 @@ def full_shop(open_shop: OpenShop, catalogue: Sequence[Product]) -> Shop:
         **SHOP,
         "project": "shelf",
         "index": {**SHOP["index"], "name": "shelf"},
-        "search": {**SHOP["search"], "template": "shelf-search"},
+        "search": {**SHOP["search"], "template": "shelf-search", "picture_weights": PICTURE_WEIGHTS},
     }
     shop = open_shop(named)
     failed = shop.index_all({product.id: product.document for product in catalogue})

@@ -27,9 +27,10 @@ from neuralshelf.storefront import Question, Storefront
 from tests.engine.fixtures import ToyEncoder
 
 SEED = 20261127
-MOST = 60
+MOST = 30
 K = 5
-CANDIDATES = MOST * K
+PER_LEG = 10
+CANDIDATES = MOST * PER_LEG
 COLOURS = ("red", "green", "blue")
 FILTERS: Mapping[str, Any] = {"colour": ["red", "green"], "price_max": 60}
 ALL = 10_000
@@ -52,7 +53,7 @@ CONFIG: Mapping[str, Any] = {
     "search": {
         "keyword": ["title"],
         "weights": {"keyword": 0.2, "text_vector": 0.3, "image_vector": 0.5},
-        "k": K,
+        "k": PER_LEG,
         "filters": ["colour", "price"],
     },
 }
@@ -94,7 +95,7 @@ def encoded(pixels: NDArray[np.uint8]) -> str:
 
 
 def goods() -> Goods:
-    """94 products of very uneven numbers of pictures: four of 60 that all look alike, and 90 of one to four."""
+    """94 products of very uneven numbers of pictures: four of 30 that all look alike, and 90 of one to four."""
     rng = np.random.default_rng(SEED)
     crowd = rng.uniform(60, 200, (2, 3))
     documents: dict[str, Mapping[str, Any]] = {}
@@ -135,7 +136,7 @@ def shop(request: pytest.FixtureRequest, open_shop: Any, shelf: Goods) -> Any:
 
 def questions(shelf: Goods) -> dict[str, dict[str, Any]]:
     """Every way of asking; the picture is one that the four large products crowd around."""
-    crowded = encoded(shelf.pixels["p1/41"])
+    crowded = encoded(shelf.pixels["p1/21"])
     text = "fine mug of kind 2"
     asked: dict[str, dict[str, Any]] = {
         "text": {"text": text},
@@ -147,7 +148,7 @@ def questions(shelf: Goods) -> dict[str, dict[str, Any]]:
     return {**asked, **filtered, "weighted": {**asked["both"], "weights": {"keyword": 0.5, "image_vector": 0.5}}}
 
 
-WAYS = tuple(questions(Goods({}, {"p1/41": np.zeros((8, 8, 3), np.uint8)})))
+WAYS = tuple(questions(Goods({}, {"p1/21": np.zeros((8, 8, 3), np.uint8)})))
 
 
 def skus(hits: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -358,14 +359,14 @@ def test_large_products_take_the_places_of_others_without_candidates_for_all_vie
         pixels = shot(rng, shelf.pixels[f"p{number}"][[0, 4], 0].astype(float))
         best = set(list(shelf.nearest(pixels))[:K])
         body = shop.rendered(image=encoded(pixels), size=K)
-        short = json.loads(json.dumps(body).replace(f'"k": {CANDIDATES}', f'"k": {K}'))
+        short = json.loads(json.dumps(body).replace(f'"k": {CANDIDATES}', f'"k": {PER_LEG}'))
         every = {name: value for name, value in short.items() if name not in ("collapse", "aggs")}
         for way, asked in {"documents": every, "products": short, f"products, x {MOST} candidates": body}.items():
             products = set(skus(shop.search(asked)))
             found.setdefault(way, []).append((len(products), len(products & best)))
     for way, counts in found.items():
         distinct, recalled = np.mean(counts, axis=0)
-        print(f"{shop.index}, k {K}, {way}: {distinct:.2f} products of {K}, recall@{K} {recalled / K:.3f}")
+        print(f"{shop.index}, k {PER_LEG}, {way}: {distinct:.2f} products of {K}, recall@{K} {recalled / K:.3f}")
     documents, collapsed, right = found.values()
     assert min(documents)[0] < min(right)[0] == K
     assert min(collapsed)[0] < K or shop.index != "views1"  # three shards give thrice as many candidates
@@ -412,8 +413,8 @@ def test_verify_tells_of_a_product_with_more_documents_than_searches_reckon_with
     assert checked(MOST).ok
     failed = checked(MOST - 1)
     assert not failed.ok
-    assert "has 60 documents, index.views is 59" in failed.found
-    assert failed.remedy == "raise index.views to 60, then neuralshelf apply"
+    assert "has 30 documents, index.views is 29" in failed.found
+    assert failed.remedy == "raise index.views to 30, then neuralshelf apply"
 
 
 NOBODY = {"lone-1": None, "lone-2": "", "lone-3": None}

@@ -6,6 +6,12 @@ from typing import Any
 import pytest
 from opensearchpy import TransportError
 
+from neuralshelf.deployment import Config
+from neuralshelf.pipelines.stored import Place, search_templates
+from tests.engine.pipelines.conftest import PICTURE_WEIGHTS, SHOP
+
+USUAL = {"keyword": 0.3, "text_vector": 0.3, "image_vector": 0.4}
+
 FIELDS = {"title", "description", "brand", "colour", "price", "stock"}
 HOSTILE = (
     'a "quoted" word',
@@ -116,10 +122,46 @@ def test_weights_choose_between_words_and_vectors(full_shop: Any, catalogue: Seq
 
 
 def test_the_weights_of_the_configuration_are_the_default(full_shop: Any) -> None:
-    usual = {"keyword": 0.3, "text_vector": 0.3, "image_vector": 0.4}
-    plain, weighted = full_shop.ask(text="blue mug", size=36), full_shop.ask(text="blue mug", size=36, weights=usual)
+    plain, weighted = full_shop.ask(text="blue mug", size=36), full_shop.ask(text="blue mug", size=36, weights=USUAL)
     assert ids(plain) == ids(weighted)
     assert scores(plain) == pytest.approx(scores(weighted))
+
+
+def test_text_and_picture_together_have_weights_of_their_own(full_shop: Any, catalogue: Sequence[Any]) -> None:
+    both = {"text": "gold chair", "image": catalogue[0].picture, "size": 36}
+    plain, own, usual = (
+        full_shop.ask(**both),
+        full_shop.ask(**both, weights=PICTURE_WEIGHTS),
+        full_shop.ask(**both, weights=USUAL),
+    )
+    assert ids(plain) == ids(own)
+    assert scores(plain) == pytest.approx(scores(own), abs=1e-6)
+    assert scores(plain) != pytest.approx(scores(usual), abs=1e-2)
+    by_hand = {name: part for name, part in full_shop.rendered(**both).items() if name != "search_pipeline"}
+    assert scores(full_shop.search(by_hand)) == pytest.approx(scores(usual), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("asked", "weights"),
+    [
+        ({"text": "mug"}, USUAL),
+        ({"image": "QUJD"}, USUAL),
+        ({"text": "mug", "image": "QUJD"}, PICTURE_WEIGHTS),
+        ({"text": "mug", "image": "QUJD", "weights": {"keyword": 1}}, {"keyword": 1}),
+        ({"text": "mug", "weights": {"image_vector": 1}}, {"image_vector": 1}),
+    ],
+)
+def test_weights_are_the_same_while_the_alias_moves(
+    full_shop: Any, asked: dict[str, Any], weights: dict[str, float]
+) -> None:
+    config = Config.parse({**SHOP, "search": {**SHOP["search"], "picture_weights": PICTURE_WEIGHTS}}, "shop.yaml")
+    places = [Place(name, {"text_vector": "one", "image_vector": "two"}) for name in ("pipes-1", "pipes-2")]
+    template = search_templates(config.index, config.search, prefix="pipes", places=places)[0]
+    body = {"source": template.body["script"]["source"], "params": asked}
+    made = full_shop.client.transport.perform_request("POST", "/_render/template", body=body)["template_output"]
+    processor = made["search_pipeline"]["phase_results_processors"][0]["normalization-processor"]
+    legs = dict(zip(USUAL, processor["combination"]["parameters"]["weights"], strict=True))
+    assert legs == {**dict.fromkeys(USUAL, 0), **weights}
 
 
 def test_weights_that_do_not_sum_to_one_are_refused(full_shop: Any) -> None:

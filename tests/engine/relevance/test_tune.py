@@ -53,9 +53,12 @@ CONFIG: Mapping[str, Any] = {
     "search": {
         "keyword": ["title^3", "brand", "description"],
         "weights": {"keyword": 0.8, "text_vector": 0.1, "image_vector": 0.1},
+        "picture_weights": {"keyword": 0.3, "text_vector": 0.0, "image_vector": 0.7},
     },
 }
 SHARDS = 2
+WISHES = 4
+"""Queries by text and picture: too few for weights of their own, so those of the configuration stay."""
 
 
 @pytest.fixture(scope="module")
@@ -85,16 +88,29 @@ def shop(client: OpenSearch, engine: Engine, serve_models: ServeModels) -> Itera
             for kind, texts in PHRASES.items()
             for number, text in enumerate(texts)
         }
-        _set(project, "needs", needs)
+        shown = {f"{kind} shown": chosen[2 * number]["image"] for number, kind in enumerate(list(PHRASES)[:WISHES])}
+        wishes = {
+            f"{kind} shown": (f"number {number}", of_kind[kind]) for number, kind in enumerate(list(PHRASES)[:WISHES])
+        }
+        _set(project, "needs", needs | wishes, shown)
         _set(project, "titles", {row["id"]: (row["title"], [row["id"]]) for row in chosen})
         project.run("apply")
         project.run("ingest", "catalogue.jsonl")
         yield project
 
 
-def _set(project: Project, name: str, asked: Mapping[str, tuple[str, list[str]]]) -> None:
-    """Query set and judgements of query -> text and right answers, with a query by picture, which tuning leaves out."""
-    queries = [{"id": query.replace(" ", "-"), "text": text} for query, (text, _) in asked.items()]
+def _set(
+    project: Project, name: str, asked: Mapping[str, tuple[str, list[str]]], shown: Mapping[str, str] | None = None
+) -> None:
+    """Query set and judgements of query -> text and right answers, with a query by picture, which tuning leaves out.
+
+    Args:
+        shown: query -> the picture that comes along with its text.
+    """
+    pictures = {query: {"image": image} for query, image in (shown or {}).items()}
+    queries = [
+        {"id": query.replace(" ", "-"), "text": text, **pictures.get(query, {})} for query, (text, _) in asked.items()
+    ]
     picture = next((project.folder / "images").iterdir())
     queries.append({"id": "picture", "image": f"images/{picture.name}"})
     _lines(project.folder / f"{name}.jsonl", queries)
@@ -132,7 +148,7 @@ def test_a_kill_while_legs_are_searched_costs_no_answers(shop: Project) -> None:
     process.communicate(timeout=300)
     shop.wire.clear()
     out = shop.run("tune", *asked("needs")).out
-    assert searches(shop) == len(PHRASES) * 2 / AT_ONCE - 3
+    assert searches(shop) == (len(PHRASES) * 2 + WISHES) / AT_ONCE - 3
     for part in (
         "keyword alone",
         "image_vector alone",
@@ -151,7 +167,8 @@ def test_the_winner_is_written_and_the_engine_then_gives_what_was_promised(shop:
     assert found["written"]
     assert found["against"]["keyword"]["p"] < 0.05
     assert found["means"]["tuned"] > found["means"]["keyword"] + 0.1
-    assert (found["queries"], found["left_out"]["without text"]) == (24, 1)
+    assert (found["queries"], found["left_out"]["without text"]) == (24 + WISHES, 1)
+    assert found["kinds"]["text+picture"]["queries"] == WISHES
     assert found["groups"] == len(PHRASES)
     assert found["agreement"]["queries"] == found["agreement"]["same"] >= 20
     try:
@@ -159,6 +176,7 @@ def test_the_winner_is_written_and_the_engine_then_gives_what_was_promised(shop:
         winner = found["winner"]
         assert list(search["weights"].values()) == pytest.approx(winner["fusion"]["weights"])
         assert tuple(search["keyword"]) == tuple(winner["keyword"])
+        assert search["picture_weights"] == CONFIG["search"]["picture_weights"]
         assert (shop.folder / "winner.diff").read_text("utf-8") == found["diff"]
         shop.run("apply")
         after = shop.run("tune", *asked("needs"), "--json", code=(0, 1)).json

@@ -155,7 +155,8 @@ def _neighbours(client: OpenSearch) -> None:
         bare = {"settings": {"index.search.default_pipeline": "_none"}}
         client.indices.clone(index=index, target=f"bare{shards}", body=bare)
         mappings = client.indices.get(index=index)[index]["mappings"]
-        settings = {"index.knn": True, "index.search.default_pipeline": f"shelf{other}-test-shelf{other}-search"}
+        pipeline = f"shelf{other}-test-shelf{other}-search"
+        settings = {"index.knn": True, "index.number_of_replicas": 0, "index.search.default_pipeline": pipeline}
         client.indices.create(index=f"empty{shards}", body={"settings": settings, "mappings": mappings})
 
 

@@ -64,7 +64,7 @@ def parts(client: OpenSearch, shelves: Sequence[Shelf]) -> Iterator[str]:
     properties = {"title": {"type": "text"}, "tenant": {"type": "keyword"}, "parts": nested}
     pipeline: Json = {"phase_results_processors": [{"normalization-processor": {}}]}
     client.transport.perform_request("PUT", "/_search/pipeline/parts", body=pipeline)
-    settings = {"index.knn": True, "index.search.default_pipeline": "parts"}
+    settings = {"index.knn": True, "index.number_of_replicas": 0, "index.search.default_pipeline": "parts"}
     client.indices.create(index="parts", body={"settings": settings, "mappings": {"properties": properties}})
     lines: list[Json] = []
     for identity, document in list(shelves[0].oracle.documents.items())[:200]:

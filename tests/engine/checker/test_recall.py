@@ -29,7 +29,8 @@ def many(client: OpenSearch, request: pytest.FixtureRequest) -> Iterator[NDArray
     method = {"name": "hnsw", "engine": "lucene"}
     vector = {"type": "knn_vector", "dimension": DIMENSION, "space_type": "cosinesimil", "method": method}
     properties = {"tenant": {"type": "keyword"}, "vector": vector}
-    client.indices.create(index="many", body={"settings": {"index.knn": True}, "mappings": {"properties": properties}})
+    settings = {"index.knn": True, "index.number_of_replicas": 0}
+    client.indices.create(index="many", body={"settings": settings, "mappings": {"properties": properties}})
     for start in range(0, count, 1000):
         lines: list[Json] = []
         for number in range(start, start + 1000):

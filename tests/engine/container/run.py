@@ -53,9 +53,16 @@ def _test(image: str, words: list[str]) -> int:
         # Its helper would have to be pulled; a container that a killed run left is removed by the next.
         "TESTCONTAINERS_RYUK_DISABLED": "true",
     }
-    # Provisioning, ingestion and texts byte by byte say the same to every engine, at length; the security tests bring
-    # their own.
-    at_length = ("examples", "provision", "ingestion", "security", "connectors/test_byte_exact.py")
+    # These say the same to every engine, at length; the security tests bring their own.
+    at_length = (
+        "examples",
+        "provision",
+        "ingestion",
+        "security",
+        "checker",
+        "relevance",
+        "connectors/test_byte_exact.py",
+    )
     rest = ["tests/engine", *(f"--ignore=tests/engine/{part}" for part in at_length)]
     paths = [] if any((PROJECT / word.split("::")[0]).exists() for word in words) else rest
     command = [sys.executable, "-m", "pytest", "--engine=container", *paths, *words]

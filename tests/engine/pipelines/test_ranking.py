@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from neuralshelf.model_packages.ranker.contract import Contract
-from neuralshelf.model_packages.ranker.ranking import Ranker
+from neuralshelf.model_packages.ranker.ranking import Ranker, Taste
 from neuralshelf.model_packages.ranker.store import Interaction, Interactions
 from neuralshelf.personalisation.blending import blended
 from neuralshelf.personalisation.clusters import Clusters, fit
@@ -76,7 +76,8 @@ def ranked(open_shop: Any, catalogue: Any, shop_values: Mapping[str, Any], tmp_p
         "search": {**shop_values["search"], "template": "ranked-search"},
         "ranking": {"item": "colour", "oversample": 3},
     }
-    shop = open_shop(values, ranker=Contract(Ranker(store)), wrap=mood.wrap)
+    ranker = Ranker(store, Taste(refresh=0))  # knows at once what others liked together
+    shop = open_shop(values, ranker=Contract(ranker), wrap=mood.wrap)
     assert not shop.index_all({product.id: product.document for product in catalogue})
     yield Ranked(shop, store, mood)
     store.close()

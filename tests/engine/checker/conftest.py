@@ -152,7 +152,7 @@ def _neighbours(client: OpenSearch) -> None:
         index = f"shelf{shards}-1"
         client.indices.put_alias(index=index, name=f"tenant{shards}", body={"filter": {"term": {"tenant": "t3"}}})
         client.indices.put_settings(index=index, body={"index.blocks.write": True})
-        bare = {"settings": {"index.search.default_pipeline": "_none"}}
+        bare = {"settings": {"index.search.default_pipeline": "_none", "index.number_of_replicas": 0}}  # not copied
         client.indices.clone(index=index, target=f"bare{shards}", body=bare)
         mappings = client.indices.get(index=index)[index]["mappings"]
         pipeline = f"shelf{other}-test-shelf{other}-search"

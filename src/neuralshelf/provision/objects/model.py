@@ -78,7 +78,7 @@ def _admit(writing: Writing, resource: Resource, body: Json, live: Live) -> None
         writing.guard.admit(resource, body["connector_id"], writing.ids)
     except ProvisionError:
         for made in writing.unused:
-            # One that is taken for another's (`connector._distinct`) stays for the next plan: the cause is what matters.
+            # One that is taken for another's (`connector._distinct`) stays for the next plan; the cause matters here.
             with contextlib.suppress(NotFoundError, ConflictError):
                 writing.send("DELETE", f"{ML}/connectors/{made}")
         raise

@@ -21,6 +21,7 @@ from typing import Any, TextIO
 
 from opensearchpy import OpenSearch, TransportError
 
+from neuralshelf.batches import batches
 from neuralshelf.client import reason
 from neuralshelf.errors import EngineError, InputError
 from neuralshelf.eventlog import rows
@@ -67,13 +68,7 @@ def read_interactions(path: Path, now: float) -> Iterator[Interaction]:
 
 def rekeyed(interactions: Iterable[Interaction], rekey: Rekey) -> Iterator[Rekeyed]:
     """Items replaced by what stands for them, in groups of a thousand rows."""
-    group: list[Interaction] = []
-    for one in interactions:
-        group.append(one)
-        if len(group) == ASKED_AT_ONCE:
-            yield _rekeyed(group, rekey)
-            group = []
-    if group:
+    for group in batches(interactions, ASKED_AT_ONCE):
         yield _rekeyed(group, rekey)
 
 

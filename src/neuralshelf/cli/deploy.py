@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from neuralshelf.deploy.preflight import Preflight
 
 Run = Callable[[argparse.Namespace], int]
+Tell = Callable[["Call"], None]
+Watch = Callable[[dict[str, str], float], None]
 
 FAILED = 1
 
@@ -131,10 +133,20 @@ def _preflight(aws: "Aws", desired: "Desired", who: str) -> "Preflight":
 
 @contextmanager
 def _deployer(words: argparse.Namespace, aws: "Aws", desired: "Desired") -> "Iterator[Deployer]":
-    """Says each call on stderr; on a terminal, also for how long endpoints have been waited for."""
-    from tqdm import tqdm
-
     from neuralshelf.deploy.deployer import Deployer
+
+    with watched("endpoint ") as (tell, watch):
+        yield Deployer(aws, desired, tell=tell, watch=watch, timeout=words.timeout)
+
+
+@contextmanager
+def watched(kind: str = "") -> "Iterator[tuple[Tell, Watch]]":
+    """Says each call and each new state on stderr; on a terminal, also for how long something has been waited for.
+
+    Args:
+        kind: of what is waited for, before its name.
+    """
+    from tqdm import tqdm
 
     said: dict[str, str] = {}
     with tqdm(bar_format="{desc}", file=sys.stderr, leave=False, disable=not sys.stderr.isatty()) as bar:
@@ -143,14 +155,14 @@ def _deployer(words: argparse.Namespace, aws: "Aws", desired: "Desired") -> "Ite
             bar.write(f"neuralshelf: {call.operation} {call.subject}", file=sys.stderr)
 
         def watch(states: dict[str, str], seconds: float) -> None:
-            for name, status in states.items():
-                if said.get(name) != status:
-                    bar.write(f"neuralshelf: endpoint {name} is {status}", file=sys.stderr)
+            for name, state in states.items():
+                if said.get(name) != state:
+                    bar.write(f"neuralshelf: {kind}{name} is {state}", file=sys.stderr)
             said.update(states)
             bar.set_description_str(f"waiting for {', '.join(states)}: {seconds:.0f} s")
 
         try:
-            yield Deployer(aws, desired, tell=tell, watch=watch, timeout=words.timeout)
+            yield tell, watch
         except KeyboardInterrupt:
             bar.write("neuralshelf: AWS goes on with what it has begun; do it again: it goes on, too", file=sys.stderr)
             raise

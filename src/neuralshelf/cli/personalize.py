@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuralshelf.cli.context import confirm, context
-from neuralshelf.cli.deploy import calls_text, login, print_calls
+from neuralshelf.cli.deploy import calls_text, login, print_calls, watched
 
 if TYPE_CHECKING:
-    from neuralshelf.deploy.calls import Call
     from neuralshelf.deploy.personalize.data import Data
     from neuralshelf.deploy.personalize.provisioner import Provisioner
     from neuralshelf.deploy.personalize.wanted import Wanted
@@ -139,31 +138,12 @@ def _data(words: argparse.Namespace, wanted: "Wanted") -> "Iterator[Data]":
 
 @contextmanager
 def _provisioner(words: argparse.Namespace) -> "Iterator[Provisioner]":
-    """Says each call on stderr; on a terminal, also for how long something has been waited for."""
-    from tqdm import tqdm
-
     from neuralshelf.deploy.personalize.provisioner import Provisioner
     from neuralshelf.deploy.personalize.wanted import Wanted, campaign_name
     from neuralshelf.deployment import Deployment
 
     campaign_name(Deployment.load(words.config.resolve(), words.environment))  # before anybody has to log in
     aws, desired, _ = login(words)
-    said: dict[str, str] = {}
-    with tqdm(bar_format="{desc}", file=sys.stderr, leave=False, disable=not sys.stderr.isatty()) as bar:
-
-        def tell(call: "Call") -> None:
-            bar.write(f"neuralshelf: {call.operation} {call.subject}", file=sys.stderr)
-
-        def watch(states: dict[str, str], seconds: float) -> None:
-            for name, state in states.items():
-                if said.get(name) != state:
-                    bar.write(f"neuralshelf: {name} is {state}", file=sys.stderr)
-            said.update(states)
-            bar.set_description_str(f"waiting for {', '.join(states)}: {seconds:.0f} s")
-
+    with watched() as (tell, watch):
         timeout = getattr(words, "timeout", 0.0)
-        try:
-            yield Provisioner(aws, Wanted.of(desired), tell=tell, watch=watch, timeout=timeout)
-        except KeyboardInterrupt:
-            bar.write("neuralshelf: AWS goes on with what it has begun; do it again: it goes on, too", file=sys.stderr)
-            raise
+        yield Provisioner(aws, Wanted.of(desired), tell=tell, watch=watch, timeout=timeout)

@@ -12,7 +12,7 @@ from neuralshelf.relevance.clicks import read_clicks
 from neuralshelf.relevance.evaluation import FINDINGS, Findings, compare, evaluate, kinds
 from neuralshelf.relevance.queries import Query
 from neuralshelf.relevance.run import Answer
-from neuralshelf.tables import evaluation_text
+from neuralshelf.relevance_tables import evaluation_text
 
 QUERIES = {
     "t1": Query("t1", "teapot"),

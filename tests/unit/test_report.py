@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 from neuralshelf.relevance import plots
 from neuralshelf.relevance.evaluation import compare, evaluate
 from neuralshelf.relevance.report import EXAMPLES, thumbnail
-from neuralshelf.tables import evaluation_text
+from neuralshelf.relevance_tables import evaluation_text
 from tests.reports import GREY, JUDGED, QUERIES, compared, report, written
 
 

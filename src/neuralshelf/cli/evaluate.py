@@ -55,7 +55,7 @@ def evaluate(words: argparse.Namespace) -> int:
         raise ConfigError(f"--depth {words.depth} is out of range", hint="give 1 to 10000")
     from neuralshelf.local.evaluation import Judged, evaluate_queries, write_page
     from neuralshelf.relevance.measures import STANDARD
-    from neuralshelf.tables import evaluation_text
+    from neuralshelf.relevance_tables import evaluation_text
 
     judged = Judged.read(words.queries, words.qrels, words.clicks)
     asked = _asked(words, words.template, words.params, words.weights, words.saved)
@@ -87,7 +87,7 @@ def evaluate(words: argparse.Namespace) -> int:
 
 def _sets(words: argparse.Namespace) -> int:
     from neuralshelf.local.evaluation import evaluate_sets
-    from neuralshelf.tables import measures_table
+    from neuralshelf.relevance_tables import measures_table
 
     given = [name for name in ("qrels", "clicks", "against", "html", "save", "saved") if getattr(words, name)]
     if given:

@@ -36,7 +36,7 @@ def tune(words: argparse.Namespace) -> int:
     from neuralshelf.local.tuning import tune_search, write_winner
     from neuralshelf.pipelines.spec import KEYWORD_LEG
     from neuralshelf.relevance.cutoffs import Cutoff
-    from neuralshelf.tables import tuned_text
+    from neuralshelf.relevance_tables import tuned_text
 
     if words.seed < 0:
         raise ConfigError(f"--seed {words.seed} is out of range", hint="give 0 or more")

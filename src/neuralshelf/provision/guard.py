@@ -55,12 +55,15 @@ class VectorGuard:
     _measured: dict[str, Space] = field(default_factory=dict)
 
     def admit(self, model: Resource, connector_id: str, ids: Mapping[str, str]) -> None:
-        """Try a connector that a model in use is to be pointed at.
+        """Try a connector that a model in use is to be pointed at; the one that ranks gives no vectors to try.
 
         Raises:
             ProvisionError: it does not answer, or in another space than the index's.
         """
-        _, logical, spec = next(found for found in self._models() if found[0] == model.address)
+        embeds = next((found for found in self._models() if found[0] == model.address), None)
+        if embeds is None:
+            return
+        _, logical, spec = embeds
         admit_candidate(
             self.client,
             connector_id,

@@ -33,8 +33,8 @@ class Taste:
         session: seconds after which what an interaction counts more while it is fresh has halved; `fresh` is how many
             times more at first.
         together: how much of a score comes from what others liked together with it, against what the person did.
-        doubt: how much everybody likes any item before they did anything: the larger, the more interactions it takes until
-            scores differ.
+        doubt: how much everybody likes any item before they did anything: the larger, the more interactions it takes
+            until scores differ.
         newest: interactions of a person that are looked at.
         most_items: items between which likeness is known, those with the most interactions.
         refresh: seconds for which likenesses are kept although there is news; then they are learnt again beside the
@@ -78,8 +78,8 @@ class Ranker:
     def rank(self, user: str, items: Sequence[str]) -> list[tuple[str, float]]:
         """Each item once with its score, the most liked first; equally liked ones as they came.
 
-        Scores are positive and sum to 1; what is asked besides does not change how two items compare. Of somebody unknown
-        they are all the same.
+        Scores are positive and sum to 1; what is asked besides does not change how two items compare. Of somebody
+        unknown they are all the same.
         """
         distinct = tuple(dict.fromkeys(items))
         if not distinct:

@@ -1,4 +1,4 @@
-"""The arithmetic of `templates/connectors/ranking-scores.painless.j2` in Python: what a ranking does to an answer, offline."""
+"""What a ranking does to an answer, offline: the arithmetic of `templates/connectors/ranking-scores.painless.j2`."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple

@@ -1,6 +1,8 @@
 """The connector to a campaign of Amazon Personalize: who likes what, asked once a search."""
 
-from pydantic import Field, field_validator
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
 
 from neuralshelf.connectors.runtime import Runtime
 from neuralshelf.connectors.spec import ClientTuning
@@ -15,6 +17,13 @@ CAMPAIGN = r"^(arn:aws[a-z-]*:personalize:[a-z0-9-]+:\d{12}:campaign/)?[A-Za-z0-
 
 NOTE = "~~"
 """How items begin that are none (templates/connectors/ranking-request.painless.j2)."""
+
+LONGEST_ITEM = 256
+MOST_ITEMS = 499
+"""Of one GetPersonalizedRanking, but for the note."""
+
+SHARE = 0.9
+"""Of the leg of preference in the weights of all legs, and the most that a weight of preference can be with it."""
 
 TUNING = ClientTuning(
     max_connection=50, connection_timeout=1, read_timeout=1, max_retry_times=0, retry_timeout=1, retry_backoff=50
@@ -32,13 +41,18 @@ class RankingSpec(Frozen):
             document the first counts; a document without one is as much liked as any.
         weight: of a person's preference, 0 to 1, against the score of the search; a request may bring its own.
         people: whom the search page offers to search as.
-        oversample: so many times the hits of the page are ranked; the page is the best of them.
+        method: rerank puts the hits into order after the search; leg lets what is liked be found, as a leg of the hybrid
+            query.
+        oversample: of rerank: so many times the hits of the page are ranked; the page is the best of them.
+        items: of leg: all values of `item`, unless they are clusters, which are known.
     """
 
     campaign: str = Field(default="neuralshelf", pattern=CAMPAIGN)
     item: str = "cluster"
     weight: float = Field(default=0.5, ge=0, le=1)
+    method: Literal["rerank", "leg"] = "rerank"
     oversample: int = Field(default=3, ge=1, le=10)
+    items: tuple[str, ...] = Field(default=(), strict=False, max_length=MOST_ITEMS)
     people: tuple[str, ...] = Field(default=(), strict=False)
     client: ClientTuning = TUNING
 
@@ -46,6 +60,21 @@ class RankingSpec(Frozen):
     def is_named(self) -> bool:
         """Whether the campaign has a name: it is ours to make. One with an ARN is there already."""
         return not self.campaign.startswith("arn:")
+
+    @field_validator("items")
+    @classmethod
+    def _can_be_asked(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for item in value:
+            if not 1 <= len(item) <= LONGEST_ITEM or item.startswith(NOTE):
+                raise ValueError(f"{item[:50]!r} must have 1 to {LONGEST_ITEM} characters and not begin with {NOTE}")
+        return value
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        for option, method in (("oversample", "rerank"), ("items", "leg")):
+            if option in self.model_fields_set and self.method != method:
+                raise ValueError(f"{option}: goes with method: {method}")
+        return self
 
     @field_validator("client", mode="before")
     @classmethod
@@ -70,6 +99,7 @@ def ranking_resources(spec: RankingSpec, *, runtime: Runtime, prefix: str, group
         base_url=runtime.base_url("personalize"),
         campaign=campaign_arn(spec, runtime),
         note=NOTE,
+        share=SHARE,
         role_arn=runtime.role_arn,
     )
     model = render(

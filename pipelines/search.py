@@ -1,7 +1,7 @@
 """The search pipeline: OpenSearch embeds queries and makes the scores of legs comparable."""
 
 from neuralshelf.connectors.resources import model_name
-from neuralshelf.pipelines.ranking import Ranking
+from neuralshelf.pipelines.ranking import Ranking, all_weights
 from neuralshelf.pipelines.spec import KEYWORD_LEG, IndexSpec, SearchSpec
 from neuralshelf.resource import Kind, Resource, ref
 from neuralshelf.templates import render
@@ -20,7 +20,8 @@ def search_models(index: IndexSpec, prefix: str) -> dict[str, str]:
 def search_pipeline(index: IndexSpec, search: SearchSpec, *, prefix: str, ranking: Ranking | None = None) -> Resource:
     """The default of every `_search` on the index: model per vector field, normalisation, weights.
 
-    A hybrid query has to bring its legs in the order `keyword`, then the vectors as in the configuration.
+    A hybrid query has to bring its legs in the order `keyword`, then the vectors as in the configuration, then the one of
+    preference where there is one (`match_none` for none).
 
     What it can't do is keep vectors out of hits: no processor of OpenSearch 3.6 sets or filters `_source` safely. The
     stored templates exclude them; a search written by hand says `"_source": {"excludes": ["text_vector*", …]}`.
@@ -36,6 +37,6 @@ def search_pipeline(index: IndexSpec, search: SearchSpec, *, prefix: str, rankin
         search=search,
         ranking=ranking,
         # float: the engine takes decimals only, 1 and 0 are refused
-        weights=[float(search.weights[leg]) for leg in legs],
+        weights=all_weights(ranking, [float(search.weights[leg]) for leg in legs]),
     )
     return Resource(Kind.SEARCH_PIPELINE, search_pipeline_name(index, prefix), body)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from neuralshelf.pipelines.ranking import Ranking
+from neuralshelf.connectors.ranking import SHARE
+from neuralshelf.pipelines.ranking import Ranking, all_weights
 from neuralshelf.pipelines.search import search_models
 from neuralshelf.pipelines.spec import KEYWORD_LEG, IndexSpec, SearchSpec, candidates
 from neuralshelf.resource import Kind, Resource
@@ -31,8 +32,10 @@ def search_templates(
             query's vector is ready; for the moments in which it moves.
     """
     legs = (KEYWORD_LEG, *index.vectors)
-    usual = [float(search.weights[leg]) for leg in legs]
-    pictured = [float(search.picture_weights[leg]) for leg in legs] if search.picture_weights else []
+    usual = all_weights(ranking, [float(search.weights[leg]) for leg in legs])
+    pictured: list[float] = []
+    if search.picture_weights:
+        pictured = all_weights(ranking, [float(search.picture_weights[leg]) for leg in legs])
     values = {
         "index": index,
         "search": search,
@@ -42,7 +45,7 @@ def search_templates(
         "keyword_fields": [_searched(index, item) for item in search.keyword],
         "pictured": [name for name, vector in index.vectors.items() if vector.image is not None],
         "models": search_models(index, prefix),
-        "weights": _weights(legs),
+        "weights": _weights(legs, ranking),
         "ranking": ranking,
         "places": places,
         "usual_weights": _usual(usual, pictured),
@@ -63,9 +66,13 @@ def _searched(index: IndexSpec, item: str) -> str:
     return "^".join([f"{field}.text" if index.fields[field] == "keyword" else field, *boost])
 
 
-def _weights(legs: Sequence[str]) -> str:
-    """The weights as mustache: 0 for a leg without one; e0 makes whole numbers the decimals that the engine wants."""
-    return f"[{', '.join(f'<%{leg}%><%^{leg}%>0<%/{leg}%>e0' for leg in legs)}]"
+def _weights(legs: Sequence[str], ranking: Ranking | None) -> str:
+    """The weights as mustache: 0 for a leg without one; e0 makes whole numbers the decimals that the engine wants.
+
+    Beside a leg of preference it is e-1: mustache can't reckon, but a tenth is what is left for the others.
+    """
+    exponent, more = ("e-1", f", {SHARE}") if ranking is not None and ranking.leg else ("e0", "")
+    return f"[{', '.join(f'<%{leg}%><%^{leg}%>0<%/{leg}%>{exponent}' for leg in legs)}{more}]"
 
 
 def _usual(usual: Sequence[float], pictured: Sequence[float]) -> str:

@@ -18,7 +18,7 @@ from neuralshelf.pipelines import pipeline_resources
 from neuralshelf.pipelines.clusters import Centroids, ClusterSpec
 from neuralshelf.pipelines.deadletters import deadletters_name, deadletters_resource
 from neuralshelf.pipelines.ranking import Ranking
-from neuralshelf.pipelines.spec import IndexSpec, SearchSpec, check
+from neuralshelf.pipelines.spec import MAX_LEGS, IndexSpec, SearchSpec, check
 from neuralshelf.resource import Resource
 from neuralshelf.settings import Environment
 
@@ -44,7 +44,25 @@ class Config(Frozen):
                 raise ValueError(f"clusters.field: {self.clusters.field!r} is no keyword field of the index")
         if self.ranking is not None and self.index.fields.get(self.ranking.item) != "keyword":
             raise ValueError(f"ranking.item: {self.ranking.item!r} is no keyword field of the index")
+        if self.ranking is not None and self.ranking.method == "leg":
+            self._take_a_leg(self.ranking)
         return self
+
+    def _take_a_leg(self, ranking: RankingSpec) -> None:
+        """Raises ValueError when a leg of preference can't go with the others, or nobody knows what it asks about."""
+        joined = (self.search.normalization, self.search.combination)
+        if joined != ("min_max", "arithmetic_mean"):
+            raise ValueError(
+                f"ranking.method: leg goes with min_max and arithmetic_mean, not with {' and '.join(joined)}"
+            )
+        if len(self.index.vectors) > MAX_LEGS - 2:
+            raise ValueError(
+                f"ranking.method: leg leaves room for {MAX_LEGS - 2} vectors, OpenSearch takes {MAX_LEGS} legs"
+            )
+        numbered = self.clusters is not None and self.clusters.field == ranking.item
+        if numbered == bool(ranking.items):
+            known = "leave it out, the clusters are known" if numbered else f"list all values of {ranking.item}"
+            raise ValueError(f"ranking.items: {known}")
 
 
 @dataclass(frozen=True)
@@ -100,6 +118,13 @@ class Deployment:
         fits = (centroids.generation, centroids.vector) == (self.generation, spec.vector)
         return centroids.numbering(spec) if fits else None
 
+    @property
+    def ranking(self) -> Ranking | None:
+        """How hits are ranked, if they are."""
+        spec, numbering = self.config.ranking, self.numbering
+        known = numbering["ids"] if spec and numbering and numbering["field"] == spec.item else ()
+        return Ranking.of(spec, self.prefix, known)
+
     def resources(self, runtime: Runtime) -> list[Resource]:
         """Everything the cluster must hold for this deployment, for models that answer at `runtime`."""
         group = model_group(self.prefix)
@@ -113,7 +138,7 @@ class Deployment:
             self.config.index,
             self.config.search,
             self.config.connectors,
-            ranking=Ranking.of(ranking, self.prefix),
+            ranking=self.ranking,
             numbering=self.numbering,
             store=self.environment.store,
             prefix=self.generation,

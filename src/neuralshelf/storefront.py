@@ -137,9 +137,8 @@ class Storefront:
         asked = {name: value for name, value in params.items() if name not in ("from", "size")}
         preference = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
         answer = self._send(f"/{self.index.name}/_search?preference={preference}", body, models=question.asks_models)
-        hits = answer["hits"]["hits"]
-        if "user" in params:
-            hits = hits[question.start : question.start + question.size + 1]
+        begin = question.start - params.get("from", 0)
+        hits = answer["hits"]["hits"][begin : begin + question.size + 1]
         shown = hits[: question.size]
         sources = [hit["_source"] for hit in shown]
         views = views_of(self.client, self.index.name, self.index.product, sources, self.search.deadline)
@@ -203,8 +202,11 @@ class Storefront:
             params["from"] = question.start
         if text := question.text.strip():
             params["text"] = text
-        if question.user and self.ranking and question.asks_models and question.start + question.size <= RANKED:
-            params |= {"user": question.user, "from": 0, "size": RANKED}
+        if question.user and self.ranking and question.asks_models:
+            if self.ranking.method == "leg":
+                params["user"] = question.user
+            elif question.start + question.size <= RANKED:
+                params |= {"user": question.user, "from": 0, "size": RANKED}
         if question.image and not question.keyword_only:
             _check_base64(question.image)
             params["image"] = question.image

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from neuralshelf.connectors.spec import ConnectorSpec
+from neuralshelf.pipelines.ranking import PREFERENCE_LEG, Ranking
 from neuralshelf.pipelines.resources import pipeline_resources
 from neuralshelf.pipelines.spec import KEYWORD_LEG, IndexSpec, SearchSpec, candidates
 from neuralshelf.resource import Kind
@@ -30,7 +31,8 @@ class Facts:
     Attributes:
         target: the index, alias or pattern that is searched.
         fields: dotted name -> field, sub-fields included.
-        legs: `keyword` and the vector fields, in the order of the pipeline's weights; none when the target is not ours.
+        legs: `keyword`, the vector fields and `preference`, if it is one, in the order of the pipeline's weights; none
+            when the target is not ours.
         k: candidates a leg by the configuration.
         product: the field to collapse by.
         pipeline: the search pipeline that applies when a search names none.
@@ -67,16 +69,17 @@ def facts_of(
     *,
     store: VectorStore,
     prefix: str,
+    ranking: Ranking | None = None,
 ) -> Facts:
     """Of the configuration alone; models are placeholders (`resource.ref`)."""
-    resources = pipeline_resources(index, search, connectors, store=store, prefix=prefix)
+    resources = pipeline_resources(index, search, connectors, store=store, prefix=prefix, ranking=ranking)
     bodies = {resource.kind: resource.body for resource in resources}
     names = {resource.kind: resource.name for resource in resources}
     pipeline = bodies[Kind.SEARCH_PIPELINE]
     return Facts(
         index.name,
         dict(fields_of(bodies[Kind.INDEX]["mappings"])),
-        legs=(KEYWORD_LEG, *index.vectors),
+        legs=(KEYWORD_LEG, *index.vectors, *([PREFERENCE_LEG] if ranking and ranking.leg else [])),
         k=candidates(index, search),
         product=index.product,
         pipeline=pipeline,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from neuralshelf.checker.clauses import VECTOR_CLAUSES, Clause, children, walk
 from neuralshelf.checker.search import Search
 from neuralshelf.checker.verdict import Finding, note, refusal, rewrite
+from neuralshelf.pipelines.ranking import PREFERENCE_LEG
 from neuralshelf.pipelines.spec import KEYWORD_LEG, MAX_LEGS
 
 CONSTANT = {"match_all", "constant_score", "exists", "term", "terms", "range", "prefix", "wildcard", "regexp"}
@@ -58,7 +59,9 @@ def scored(search: Search) -> Iterator[Finding]:
 
 
 def leg_name(leg: Clause) -> str:
-    """The vector field that a leg asks, `keyword` when it asks none."""
+    """The vector field that a leg asks; `keyword` when it asks none, `preference` when it is of what somebody likes."""
+    if leg.name == "script_score" and "liked" in leg.options.get("script", {}).get("params", {}):
+        return PREFERENCE_LEG
     fields = {found.field for found in walk(leg) if found.name in VECTOR_CLAUSES and not found.silent}
     return "+".join(sorted(fields)) or KEYWORD_LEG
 

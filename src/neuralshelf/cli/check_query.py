@@ -47,6 +47,7 @@ def check_query(words: argparse.Namespace) -> int:
         config.connectors,
         store=deployment.environment.store,
         prefix=deployment.generation,
+        ranking=deployment.ranking,
     )
     if words.offline:
         body = _body(words.file)

@@ -43,6 +43,9 @@ def needs(config: Config) -> list[Need]:
     if config.index.product is not None:
         hint = "leave out index.product, or upgrade the cluster"
         found.append(Need("index.product, a product once in a hybrid query,", (3, 1), hint))
+    if config.ranking is not None and config.ranking.method == "leg":
+        hint = "leave out ranking.method, or upgrade the cluster"
+        found.append(Need("ranking.method leg", (3, 2), hint))
     return found
 
 

@@ -107,12 +107,14 @@ class LegSearcher:
 
     def _bodies(self, query: Query, variants: Sequence[Keyword], picture: PictureOf) -> list["_Body"]:
         hybrid = self.rendered(query, picture)["query"].get("hybrid")
-        if hybrid is None or len(hybrid["queries"]) != 1 + len(self.index.vectors):
+        if hybrid is None or len(hybrid["queries"]) <= len(self.index.vectors):
             raise SearchError(
                 f"template {self.search.template} has not the legs {', '.join(self.search.weights)}",
                 hint="neuralshelf apply",
             )
-        keyword, *vectors = hybrid["queries"]
+        keyword, *vectors = hybrid["queries"][
+            : 1 + len(self.index.vectors)
+        ]  # a leg of preference finds nothing for nobody
         mine = [self._boosted(keyword, variant) for variant in variants]
         return [_Body.of(leg, int(hybrid["pagination_depth"])) for leg in (*mine, *vectors)]
 

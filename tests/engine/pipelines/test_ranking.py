@@ -1,100 +1,19 @@
 """Hits in the order of the person who asks, by the local ranker behind Personalize's contract, inside one `_search`."""
 
-import asyncio
-import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pytest
-from starlette.responses import JSONResponse, PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from neuralshelf.model_packages.ranker.contract import Contract
 from neuralshelf.model_packages.ranker.ranking import Ranker, Taste
-from neuralshelf.model_packages.ranker.store import Interaction, Interactions
+from neuralshelf.model_packages.ranker.store import Interactions
 from neuralshelf.personalisation.blending import blended
 from neuralshelf.personalisation.clusters import Clusters, fit
 from neuralshelf.pipelines.clusters import Centroids
-
-SIZE = 6
-READ_TIMEOUT = 1
-
-
-@dataclass
-class Mood:
-    """The ranker: up, "strict" (as Personalize: items that nobody met come last, with 0), "down" (500) or "hanging"."""
-
-    now: str = "up"
-    asked: int = 0
-
-    def wrap(self, app: ASGIApp) -> ASGIApp:
-        async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] == "http" and scope["path"] == "/personalize-ranking":
-                self.asked += 1
-                if self.now == "hanging":
-                    await asyncio.sleep(4 * READ_TIMEOUT)
-                if self.now == "strict":
-                    await app(scope, receive, _Strict(send))
-                    return
-                if self.now != "up":
-                    await PlainTextResponse("gone", 500)(scope, receive, send)
-                    return
-            await app(scope, receive, send)
-
-        return wrapped
-
-
-@dataclass
-class _Strict:
-    """Sends a ranking on as Personalize would: items of no interaction last, without a score, in any order."""
-
-    send: Send
-    start: Message | None = None
-    body: bytes = b""
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.start = message
-            return
-        self.body += message.get("body", b"")
-        if message.get("more_body"):
-            return
-        answer = json.loads(self.body)
-        ranked = answer["personalizedRanking"]
-        met = [one for one in ranked if one["itemId"] in ("gold", "blue")]
-        other = [{"itemId": one["itemId"], "score": 0.0} for one in reversed(ranked) if one not in met]
-        total = sum(one["score"] for one in met)
-        met = [{"itemId": one["itemId"], "score": one["score"] / total, "promotionName": None} for one in met]
-        response = JSONResponse({"personalizedRanking": met + other, "recommendationId": "RID-1"})
-        assert self.start is not None
-        await self.send({**self.start, "headers": response.raw_headers})
-        await self.send({"type": "http.response.body", "body": response.body})
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """A shop whose hits are ranked."""
-
-    shop: Any
-    store: Interactions
-    mood: Mood
-
-    def ask(self, size: int = SIZE, **params: Any) -> list[dict[str, Any]]:
-        hits: list[dict[str, Any]] = self.shop.ask(text="teapot mug chair number", size=size, **params)
-        return hits
-
-    def order(self, **params: Any) -> list[str]:
-        return ids(self.ask(**params))
-
-    def did(self, user: str, *items: str, event: str = "purchase") -> None:
-        self.store.add([Interaction(user, item, event, time.time() - n) for n, item in enumerate(items)])
-
-
-def ids(hits: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [hit["_id"] for hit in hits]
+from tests.engine.pipelines.ranked import READ_TIMEOUT, SIZE, Mood, Ranked, ids
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ from opensearchpy import NotFoundError, OpenSearch
 
 from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ProvisionError
-from neuralshelf.pipelines.ranking import Ranking
 from neuralshelf.pipelines.stored import Place, search_templates
 from neuralshelf.provision.marker import Marker
 from neuralshelf.provision.objects.search_template import comment
@@ -76,7 +75,7 @@ def put_transitional(
         config.search,
         prefix=deployment.generation,
         places=places,
-        ranking=Ranking.of(config.ranking, deployment.prefix),
+        ranking=deployment.ranking,
     )
     search = next(template for template in made if template.name == config.search.template)
     ids = {address: next(iter(places[-1].models.values())) for address in search.depends_on}

@@ -22,6 +22,7 @@ def check_searches(subject: Subject) -> Iterator[Check]:
         config.connectors,
         store=deployment.environment.store,
         prefix=deployment.generation,
+        ranking=deployment.ranking,
     )
     for resource in subject.desired.values():
         if resource.kind is not Kind.SEARCH_TEMPLATE:

@@ -110,9 +110,7 @@ def test_what_nobody_met_is_as_much_liked_as_the_average_of_what_was_met(ranked:
 
 def test_everybody_is_ranked_however_many_ask(ranked: Ranked) -> None:
     ranked.did("hal", *["gold"] * 5)
-    for number in range(
-        100
-    ):  # OpenSearch compiles 75 scripts in five minutes, so there must not be one for each search
+    for number in range(100):  # of 75 compilations in five minutes a search may need none
         text = f"teapot mug chair number {number}"
         hits = ranked.shop.ask(text=text, size=36, user="hal", user_weight=1)
         assert hits[0]["_source"]["colour"] == "gold", number

@@ -108,7 +108,7 @@ def embed(
 
 
 def rank(client: OpenSearch, model_id: str, *, name: str) -> None:
-    """Ask the model that ranks about one hit, for nobody in particular: a search would hide that it doesn't answer.
+    """Ask the model that ranks about one item, for nobody in particular: a search would hide that it doesn't answer.
 
     Raises:
         ProvisionError: no answer, or one that ranks nothing; names the model and the next step.
@@ -116,10 +116,10 @@ def rank(client: OpenSearch, model_id: str, *, name: str) -> None:
     hits = {"items": '[["none"]]', "base": "[1.0]", "asked": '{"user": "nobody"}'}
     answer = _asked(client, f"/_plugins/_ml/models/{model_id}/_predict", {"parameters": hits}, name)
     try:
-        ranks = answer["inference_results"][0]["output"][0]["dataAsMap"]["ranks"]
+        found = answer["inference_results"][0]["output"][0]["dataAsMap"]
     except (KeyError, IndexError, TypeError):
-        ranks = ()
-    if len(ranks) != 1:
+        found = {}
+    if len(found.get("ranks", ())) != 1 and "gate" not in found:  # of method rerank, of method leg
         raise ProvisionError(f"{name}: the endpoint ranks nothing", hint="check that a ranker answers at its endpoint")
 
 

@@ -41,8 +41,7 @@ class RankingSpec(Frozen):
             document the first counts; a document without one is as much liked as any.
         weight: of a person's preference, 0 to 1, against the score of the search; a request may bring its own.
         people: whom the search page offers to search as.
-        method: rerank puts the hits into order after the search; leg lets what is liked be found, as a leg of the hybrid
-            query.
+        method: rerank puts hits into order after the search; leg makes what is liked a leg of the hybrid query.
         oversample: of rerank: so many times the hits of the page are ranked; the page is the best of them.
         items: of leg: all values of `item`, unless they are clusters, which are known.
     """

@@ -50,15 +50,11 @@ class Config(Frozen):
 
     def _take_a_leg(self, ranking: RankingSpec) -> None:
         """Raises ValueError when a leg of preference can't go with the others, or nobody knows what it asks about."""
-        joined = (self.search.normalization, self.search.combination)
-        if joined != ("min_max", "arithmetic_mean"):
-            raise ValueError(
-                f"ranking.method: leg goes with min_max and arithmetic_mean, not with {' and '.join(joined)}"
-            )
+        joined = f"{self.search.normalization} and {self.search.combination}"
+        if joined != "min_max and arithmetic_mean":
+            raise ValueError(f"ranking.method: leg goes with min_max and arithmetic_mean, not with {joined}")
         if len(self.index.vectors) > MAX_LEGS - 2:
-            raise ValueError(
-                f"ranking.method: leg leaves room for {MAX_LEGS - 2} vectors, OpenSearch takes {MAX_LEGS} legs"
-            )
+            raise ValueError(f"ranking.method: leg goes with {MAX_LEGS - 2} vectors at most, since legs can be {MAX_LEGS}")
         numbered = self.clusters is not None and self.clusters.field == ranking.item
         if numbered == bool(ranking.items):
             known = "leave it out, the clusters are known" if numbered else f"list all values of {ranking.item}"

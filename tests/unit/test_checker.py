@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from neuralshelf.checker import Facts, Grade, check, facts_of
 from neuralshelf.cli import main
 from neuralshelf.deployment import Config
+from neuralshelf.pipelines.ranking import Ranking
 from neuralshelf.settings import VectorStore
 from neuralshelf.yamlfile import load
 
@@ -244,3 +245,30 @@ def test_bad_input_is_one_line(asked: Callable[..., tuple[int, str, str]], sent:
     assert (code in (1, 2), out) == (True, "")
     assert told in err
     assert err.count("\n") == 1
+
+
+LIKED: Json = {"script_score": {"query": WORDS, "script": {"source": "1", "params": {"liked": {}}}}}
+
+
+@pytest.fixture(scope="module")
+def preferring() -> Facts:
+    """Of the sample deployment with a leg of preference."""
+    values = {**load(ROOT / "neuralshelf.yaml"), "ranking": {"item": "kind", "method": "leg", "items": ["mug"]}}
+    config = Config.parse(values, "neuralshelf.yaml")
+    ranking, prefix = Ranking.of(config.ranking, "sample-shop-local"), "sample-shop-local-v1"
+    return facts_of(config.index, config.search, config.connectors, store=VectorStore(), prefix=prefix, ranking=ranking)
+
+
+def test_a_leg_of_preference_is_the_last(preferring: Facts) -> None:
+    legs = (WORDS, neural("text_vector"), neural("image_vector"))
+    assert preferring.legs[-1] == "preference"
+    assert check(preferring, hybrid(*legs, LIKED)).word == "correct"
+    assert check(preferring, hybrid(*legs, {"match_none": {}})).word == "correct"
+    found = check(preferring, hybrid(*legs))
+    assert found.word == "rewritten"
+    assert found.body["query"]["hybrid"]["queries"] == [*legs, {"match_none": {}}]
+    assert check(preferring, hybrid(LIKED, *legs)).body["query"]["hybrid"]["queries"] == [*legs, LIKED]
+
+
+def test_a_leg_of_preference_is_one_too_many_elsewhere(facts: Facts) -> None:
+    assert check(facts, hybrid(WORDS, neural("text_vector"), neural("image_vector"), LIKED)).word == "refused"

@@ -11,6 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from neuralshelf import yamlfile
+from neuralshelf.connectors.ranking import RankingSpec
 from neuralshelf.deployment import Config
 from neuralshelf.gateway import MAX_BODY_BYTES, create_gateway
 from tests.browser.engine import ADDRESS, PASSWORD, Engine
@@ -302,3 +303,20 @@ def test_facets_come_with_counts_examples_and_ranges(browser: TestClient) -> Non
         {"value": "red", "count": 2, "picture": "key/images/mug.jpg"},
     ]
     assert found["ranges"] == {"price": {"min": 1.0, "max": 5.0}}
+
+
+@pytest.mark.parametrize(
+    ("method", "asked"),
+    [("rerank", {"from": 0, "size": 100}), ("leg", {"from": 2, "size": 3})],
+)
+def test_pages_of_somebody_are_parts_of_one_order(engine: Engine, method: str, asked: dict[str, int]) -> None:
+    """Reranked hits are asked for all at once and cut here; with a leg, OpenSearch pages them."""
+    items = {"items": ["mug"]} if method == "leg" else {}
+    with served(engine, ranking=RankingSpec.parse({"item": "kind", "method": method, **items}, "f")) as browser:
+        everything = [hit["id"] for hit in ask(browser, text="mug", size=5, user="ann").json()["hits"]]
+        found = ask(browser, text="mug", size=2, start=2, user="ann").json()
+    body = json.loads(engine.searches[-1])
+    assert {name: int(body[name]) for name in asked} == asked
+    assert body["_asked"]["user"] == "ann"
+    assert [hit["id"] for hit in found["hits"]] == everything[2:4]
+    assert found["more"]

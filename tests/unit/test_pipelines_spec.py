@@ -8,6 +8,8 @@ import pytest
 from neuralshelf.deployment import Config
 from neuralshelf.errors import ConfigError
 from neuralshelf.pipelines import pipeline_resources
+from neuralshelf.pipelines.ranking import Ranking
+from neuralshelf.pipelines.search import search_pipeline
 from neuralshelf.pipelines.spec import SearchSpec, VectorSpec
 from neuralshelf.resource import Kind, Resource
 from neuralshelf.settings import VectorStore
@@ -231,3 +233,60 @@ def test_a_leg_gives_candidates_for_all_views_of_its_products() -> None:
         Config.parse(config, "shop.yaml")
     with pytest.raises(ConfigError, match="views: goes with product"):
         Config.parse(shop("index.views", 3), "shop.yaml")
+
+
+LEG = {"item": "brand", "method": "leg", "items": ["Amber", "Birch"]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"ranking": {**LEG, "items": []}}, "ranking.items: list all values of brand"),
+        ({"ranking": {**LEG, "items": [""]}}, "'' must have 1 to 256 characters and not begin with ~~"),
+        ({"ranking": {**LEG, "items": ["~~ 0.5"]}}, "'~~ 0.5' must have 1 to 256 characters and not begin with ~~"),
+        ({"ranking": {**LEG, "items": [str(n) for n in range(500)]}}, "ranking.items: Tuple should have at most 499"),
+        ({"ranking": {**LEG, "oversample": 2}}, "oversample: goes with method: rerank"),
+        ({"ranking": {"item": "brand", "items": ["Amber"]}}, "items: goes with method: leg"),
+        ({"ranking": {"item": "brand", "method": "feature"}}, "ranking.method: Input should be 'rerank' or 'leg'"),
+        (
+            {"ranking": LEG, "clusters": {"vector": "text_vector", "field": "brand"}},
+            "ranking.items: leave it out, the clusters are known",
+        ),
+    ],
+)
+def test_a_leg_of_preference_knows_what_to_ask_about(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Config.parse(shop() | changes, "shop.yaml")
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(("key", "value"), [("normalization", "l2"), ("combination", "rrf")])
+def test_a_leg_of_preference_goes_with_bounded_scores_alone(key: str, value: str) -> None:
+    assert Config.parse(shop() | {"ranking": LEG}, "shop.yaml").ranking
+    with pytest.raises(ConfigError, match="leg goes with min_max and arithmetic_mean, not with"):
+        Config.parse(shop(f"search.{key}", value) | {"ranking": LEG}, "shop.yaml")
+
+
+def test_a_leg_of_preference_is_a_leg_too_many_beside_four_vectors() -> None:
+    config = shop("index.vectors", {f"vector_{n}": {"connector": "text", "text": ["title"]} for n in range(4)})
+    config["search"]["weights"] = {"keyword": 0.2} | {f"vector_{n}": 0.2 for n in range(4)}
+    assert Config.parse(config, "shop.yaml")
+    with pytest.raises(ConfigError, match="leg goes with 3 vectors at most, since legs can be 5"):
+        Config.parse(config | {"ranking": LEG}, "shop.yaml")
+
+
+def test_a_leg_of_preference_asks_nothing_before_there_are_clusters() -> None:
+    config = shop() | {"ranking": {"item": "brand", "method": "leg"}, "clusters": {"vector": "text_vector"}}
+    config["clusters"]["field"] = "brand"
+    parsed = Config.parse(config, "shop.yaml")
+
+    def pipeline(clusters: tuple[str, ...]) -> Any:
+        ranking = Ranking.of(parsed.ranking, "shop-test", clusters)
+        return search_pipeline(parsed.index, parsed.search, prefix="shop-test", ranking=ranking).body
+
+    assert [[*each] for each in pipeline(())["request_processors"]] == [["neural_query_enricher"]]
+    asking = pipeline(("7", "8"))["request_processors"][0]["ml_inference"]
+    assert asking["model_config"] == {"items": ["7", "8"]}
+    assert all(path.startswith("query.hybrid.queries[3].script_score.") for path in asking["output_map"][0])
+    parts = pipeline(())["phase_results_processors"][0]["normalization-processor"]
+    assert parts["combination"]["parameters"]["weights"] == [0.02, 0.03, 0.05, 0.9]

@@ -64,3 +64,12 @@ def test_products_of_several_documents_are_refused_for_an_older_cluster() -> Non
     with pytest.raises(ConfigError, match=r"index\.product, .*, needs OpenSearch ≥ 3\.1, the cluster is 2\.19\.1"):
         check("2.19.1", asked)
     check("3.1.0", asked)
+
+
+def test_a_leg_of_preference_is_refused_for_an_older_cluster() -> None:
+    ranked = {**yamlfile.load(SAMPLE), "ranking": {"item": "kind", "method": "leg", "items": ["mug"]}}
+    asked = Config.parse(ranked, "neuralshelf.yaml")
+    with pytest.raises(ConfigError, match=r"ranking\.method leg needs OpenSearch ≥ 3\.2, the cluster is 3\.1"):
+        check("3.1.0", asked)
+    check("3.2.0", asked)
+    assert needs(Config.parse(ranked | {"ranking": {"item": "kind"}}, "neuralshelf.yaml")) == []

@@ -20,8 +20,8 @@ def search_models(index: IndexSpec, prefix: str) -> dict[str, str]:
 def search_pipeline(index: IndexSpec, search: SearchSpec, *, prefix: str, ranking: Ranking | None = None) -> Resource:
     """The default of every `_search` on the index: model per vector field, normalisation, weights.
 
-    A hybrid query has to bring its legs in the order `keyword`, then the vectors as in the configuration, then the one of
-    preference where there is one (`match_none` for none).
+    A hybrid query has to bring its legs in the order `keyword`, then the vectors as in the configuration, then
+    `preference` where that is a leg (`match_none` for none).
 
     What it can't do is keep vectors out of hits: no processor of OpenSearch 3.6 sets or filters `_source` safely. The
     stored templates exclude them; a search written by hand says `"_source": {"excludes": ["text_vector*", …]}`.

@@ -54,7 +54,7 @@ class Config(Frozen):
         if joined != "min_max and arithmetic_mean":
             raise ValueError(f"ranking.method: leg goes with min_max and arithmetic_mean, not with {joined}")
         if len(self.index.vectors) > MAX_LEGS - 2:
-            raise ValueError(f"ranking.method: leg goes with {MAX_LEGS - 2} vectors at most, since legs can be {MAX_LEGS}")
+            raise ValueError(f"ranking.method: leg goes with {MAX_LEGS - 2} vectors at most: legs can be {MAX_LEGS}")
         numbered = self.clusters is not None and self.clusters.field == ranking.item
         if numbered == bool(ranking.items):
             known = "leave it out, the clusters are known" if numbered else f"list all values of {ranking.item}"

@@ -247,7 +247,12 @@ def test_bad_input_is_one_line(asked: Callable[..., tuple[int, str, str]], sent:
     assert err.count("\n") == 1
 
 
-LIKED: Json = {"script_score": {"query": WORDS, "script": {"source": "1", "params": {"liked": {}}}}}
+LIKED: Json = {
+    "script_score": {
+        "query": {"bool": {"must": [WORDS], "filter": [{"match_none": {}}]}},
+        "script": {"source": "1", "params": {"liked": {}}},
+    }
+}
 
 
 @pytest.fixture(scope="module")
@@ -267,6 +272,7 @@ def test_a_leg_of_preference_is_the_last(preferring: Facts) -> None:
     found = check(preferring, hybrid(*legs))
     assert found.word == "rewritten"
     assert found.body["query"]["hybrid"]["queries"] == [*legs, {"match_none": {}}]
+    assert check(preferring, hybrid(WORDS, *legs[1:], LIKED, filter={"term": {"brand": "Amber"}})).word == "correct"
     assert check(preferring, hybrid(LIKED, *legs)).body["query"]["hybrid"]["queries"] == [*legs, LIKED]
 
 

@@ -271,7 +271,7 @@ def test_a_leg_of_preference_is_a_leg_too_many_beside_four_vectors() -> None:
     config = shop("index.vectors", {f"vector_{n}": {"connector": "text", "text": ["title"]} for n in range(4)})
     config["search"]["weights"] = {"keyword": 0.2} | {f"vector_{n}": 0.2 for n in range(4)}
     assert Config.parse(config, "shop.yaml")
-    with pytest.raises(ConfigError, match="leg goes with 3 vectors at most, since legs can be 5"):
+    with pytest.raises(ConfigError, match="leg goes with 3 vectors at most: legs can be 5"):
         Config.parse(config | {"ranking": LEG}, "shop.yaml")
 
 

@@ -80,6 +80,8 @@ def alike(search: Search) -> Iterator[Finding]:
         return
     common = conditions(search.hybrid.options.get("filter", []))
     found = [common | filters_of(leg) for leg in search.legs if leg.name != "match_none"]
+    for filters in found:
+        filters.pop('{"match_none": {}}', None)  # lets nothing in, until the pipeline opens a leg of preference
     every = {text: node for filters in found for text, node in filters.items()}
     if any(filters.keys() != every.keys() for filters in found):
         if any(filters.keys() == every.keys() for filters in found):

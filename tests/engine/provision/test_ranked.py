@@ -12,7 +12,7 @@ from neuralshelf.model_packages.ranker.contract import Contract
 from neuralshelf.model_packages.ranker.ranking import Ranker
 from neuralshelf.model_packages.ranker.store import Interactions
 from neuralshelf.provision.doctor import diagnose
-from neuralshelf.provision.provisioner import Provisioner
+from neuralshelf.provision.provisioner import Provisioner, drift
 from neuralshelf.provision.verify import verify
 from tests.engine.provision.conftest import MakeProject
 from tests.engine.provision.deployment import SMALL, Project
@@ -97,3 +97,25 @@ def test_without_ranking_its_objects_go(shop: Project, server: KeyServer, key: K
     applied(shop, server.runtime(key))
     assert not ranking(shop, "models")
     assert not ranking(shop, "connectors")
+
+
+def test_a_leg_of_preference_is_provisioned_verified_and_taken_back(shop: Project, server: KeyServer, key: Key) -> None:
+    runtime, model = server.runtime(key), set(ranking(shop, "models"))
+    shop.config["ranking"] = {"item": "kind", "method": "leg", "items": ["mug", "chair"]}
+    shop.write()
+    applied(shop, runtime)
+    assert set(ranking(shop, "models")) == model
+    provisioner = Provisioner(shop.client, shop.deployment(), runtime)
+    assert drift(provisioner.plan()) == []
+    assert provisioner.plan().writes == ()
+    found = verify(shop.client, shop.deployment(), runtime).checks
+    assert [check for check in found if check.ok is False] == []
+    assert {("ranker-answers", True), ("search", True)} <= {(check.name, check.ok) for check in found}
+    shop.edit("ranking.items", ["mug", "chair", "lamp"])
+    applied(shop, runtime)
+    name = f"{shop.prefix}-v1-{shop.name}-search"
+    asking = shop.client.search_pipeline.get(id=name)[name]["request_processors"][0]["ml_inference"]
+    assert asking["model_config"] == {"items": ["mug", "chair", "lamp"]}
+    server.keys.revoke(key)
+    checks = {check.name: check for check in verify(shop.client, shop.deployment(), runtime).checks}
+    assert checks["ranker-answers"].ok is False

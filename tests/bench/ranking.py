@@ -31,7 +31,7 @@ import numpy as np
 from opensearchpy import OpenSearch
 from personal import MEASURE, PAGE, WEIGHTS, chosen, gain
 from personas import Behaviour, Person, Shop
-from questions import FACETS, Breadth, broad
+from questions import FACETS, Breadth, Question, broad
 from ratio import seconds
 from stack import ROOT
 from tabulate import tabulate
@@ -45,7 +45,9 @@ from neuralshelf.pipelines.search import search_pipeline_name
 from neuralshelf.provision.apply import apply
 from neuralshelf.provision.observe import observe
 from neuralshelf.provision.plan import plan, plan_destroy
+from neuralshelf.relevance.judgements import read_qrels
 from neuralshelf.relevance.measures import Measurer
+from neuralshelf.relevance.queries import read_queries
 from neuralshelf.relevance.run import Answer
 from neuralshelf.relevance.statistics import interval
 from neuralshelf.resource import Kind
@@ -260,6 +262,16 @@ def latency(found: Ways, people: Sequence[Person], rounds: int, size: int) -> st
     return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
 
 
+def of_judged(options: argparse.Namespace, rows: Mapping[str, Any]) -> dict[str, Question]:
+    """Questions of a judged set that more than one product answers."""
+    qrels, found = read_qrels(options.qrels), {}
+    for query in read_queries(options.queries).values():
+        products = frozenset(each for each, grade in qrels.get(query.id, {}).items() if grade > 0 and each in rows)
+        if query.text and query.image is None and len(products) > 1:
+            found[query.text] = Question(query.text, products)
+    return found
+
+
 def main() -> int:
     """Print tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -267,6 +279,8 @@ def main() -> int:
     parser.add_argument("--environment", default="local")
     parser.add_argument("--catalogue", type=Path, default=ROOT / "samples" / "catalogue.jsonl")
     parser.add_argument("--questions", choices=tuple(FACETS), default="sample")
+    parser.add_argument("--queries", type=Path, help="a judged set, whose questions are asked instead")
+    parser.add_argument("--qrels", type=Path)
     parser.add_argument("--quality", action="store_true")
     parser.add_argument("--latency", action="store_true")
     parser.add_argument("--people", type=int, default=40, help="of each group")
@@ -278,7 +292,9 @@ def main() -> int:
     options = parser.parse_args()
     rows = {row["id"]: row for row in map(json.loads, options.catalogue.read_text(encoding="utf-8").splitlines())}
     kinds = {product: str(row["kind"]) for product, row in rows.items()}
-    questions = broad(rows, FACETS[options.questions], kinds, Breadth())
+    questions = (
+        of_judged(options, rows) if options.queries else broad(rows, FACETS[options.questions], kinds, Breadth())
+    )
     tastes = {product: frozenset({f"kind={kind}"}) for product, kind in kinds.items()}
     shop = Shop(tastes, {text: question.products for text, question in questions.items()})
     people = [p for p in shop.population(Behaviour(options.people, seed=options.seed)) if p.group != "changed"]

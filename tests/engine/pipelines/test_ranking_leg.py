@@ -10,6 +10,7 @@ import pytest
 from neuralshelf.model_packages.ranker.contract import Contract
 from neuralshelf.model_packages.ranker.ranking import Ranker, Taste
 from neuralshelf.model_packages.ranker.store import Interactions
+from neuralshelf.pipelines.ranking import HALF
 from tests.engine.pipelines.ranked import READ_TIMEOUT, SIZE, TEXT, Mood, Ranked, ids
 
 COLOURS = ["blue", "gold", "green", "red", 'quoted "and" back\\slashed', "${parameters.region}"]
@@ -109,7 +110,7 @@ def test_scores_are_those_of_the_search_and_the_leg(legged: Ranked, base: Any) -
     for weight in (0.2, 0.5):
         for hit in legged.ask(size=36, user="kim", user_weight=weight):
             by_words = words[hit["_id"]]
-            leg = taste * weight / (1 - weight) * by_words / (by_words + 10)
+            leg = taste * weight / (1 - weight) * by_words / (by_words + HALF)
             expected = plain[hit["_id"]] + (leg if hit["_source"]["colour"] == "blue" else 0)
             assert 10 * hit["_score"] == pytest.approx(expected, abs=2e-5)
 

@@ -12,6 +12,7 @@ from neuralshelf.model_packages.ranker.contract import Contract
 from neuralshelf.model_packages.ranker.ranking import Ranker
 from neuralshelf.model_packages.ranker.store import Interactions
 from neuralshelf.provision.doctor import diagnose
+from neuralshelf.provision.migration.swap import put_transitional
 from neuralshelf.provision.provisioner import Provisioner, drift
 from neuralshelf.provision.verify import verify
 from tests.engine.provision.conftest import MakeProject
@@ -119,3 +120,20 @@ def test_a_leg_of_preference_is_provisioned_verified_and_taken_back(shop: Projec
     server.keys.revoke(key)
     checks = {check.name: check for check in verify(shop.client, shop.deployment(), runtime).checks}
     assert checks["ranker-answers"].ok is False
+
+
+@pytest.mark.parametrize("method", [{}, {"method": "leg", "items": ["mug"]}], ids=["rerank", "leg"])
+def test_while_the_alias_moves_the_ranker_is_the_one_that_is_asked(
+    shop: Project, server: KeyServer, key: Key, method: dict[str, object]
+) -> None:
+    shop.config["ranking"] = {"item": "kind"} | method
+    shop.write()
+    applied(shop, server.runtime(key))
+    put_transitional(shop.client, shop.deployment(), (f"{shop.name}-1",), seconds=0)
+    body = {"id": f"{shop.name}-search", "params": {"text": "mug", "user": "ann"}}
+    made = shop.client.transport.perform_request("POST", "/_render/template", body=body)["template_output"]
+    parts = made["search_pipeline"]
+    processors = [*parts["request_processors"], *parts.get("response_processors", [])]
+    asked = [one["ml_inference"]["model_id"] for one in processors if "ml_inference" in one]
+    assert asked == list(ranking(shop, "models"))
+    assert shop.client.search(index=shop.name, body=made)["hits"]["total"]["value"] == 0

@@ -11,12 +11,13 @@ from typing import Any
 
 from opensearchpy import NotFoundError, OpenSearch
 
+from neuralshelf.connectors.ranking import ranking_name
 from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ProvisionError
 from neuralshelf.pipelines.stored import Place, search_templates
 from neuralshelf.provision.marker import Marker
 from neuralshelf.provision.objects.search_template import comment
-from neuralshelf.resource import resolve
+from neuralshelf.resource import Kind, resolve
 
 Json = Any
 DRAIN_SECONDS = 10.0
@@ -30,13 +31,10 @@ def place(client: OpenSearch, index: str) -> Place:
     Raises:
         ProvisionError: it has no such pipeline.
     """
-    settings = client.indices.get_settings(index=index, flat_settings=True)[index]["settings"]
-    name = settings.get("index.search.default_pipeline", "_none")
     try:
-        pipeline = client.transport.perform_request("GET", f"/_search/pipeline/{name}")[name]
         models = next(
             processor["neural_query_enricher"]["neural_field_default_id"]
-            for processor in pipeline["request_processors"]
+            for processor in _pipeline(client, index)["request_processors"]
             if "neural_query_enricher" in processor
         )
     except (NotFoundError, KeyError, StopIteration):
@@ -44,6 +42,19 @@ def place(client: OpenSearch, index: str) -> Place:
             f"index {index} has no search pipeline that names its models", hint="neuralshelf apply, then migrate again"
         ) from None
     return Place(index, models)
+
+
+def _ranker(client: OpenSearch, index: str) -> str:
+    """Id of the model that ranks for this index; nothing where none does."""
+    pipeline = _pipeline(client, index)
+    processors = pipeline.get("request_processors", []) + pipeline.get("response_processors", [])
+    return next((one["ml_inference"]["model_id"] for one in processors if "ml_inference" in one), "")
+
+
+def _pipeline(client: OpenSearch, index: str) -> Json:
+    settings = client.indices.get_settings(index=index, flat_settings=True)[index]["settings"]
+    name = settings.get("index.search.default_pipeline", "_none")
+    return client.transport.perform_request("GET", f"/_search/pipeline/{name}")[name]
 
 
 def stored_scripts(client: OpenSearch, deployment: Deployment) -> dict[str, Json]:
@@ -79,6 +90,7 @@ def put_transitional(
     )
     search = next(template for template in made if template.name == config.search.template)
     ids = {address: next(iter(places[-1].models.values())) for address in search.depends_on}
+    ids[f"{Kind.MODEL}/{ranking_name(deployment.prefix)}"] = _ranker(client, indexes[-1])
     script = resolve(search.body, ids)["script"]
     marker = Marker(deployment.prefix, search.address, search.fingerprint)
     put_scripts(client, {search.name: {**script, "source": comment(marker) + script["source"]}})

@@ -1,6 +1,6 @@
 """Ranking after the search (method: rerank) against a leg of what is liked (method: leg), live, in one run.
 
-    ./inv up && ./inv ingest samples/catalogue.jsonl && ./inv cluster && ./inv apply     # a configuration that reranks
+    ./inv up && ./inv ingest samples/catalogue.jsonl && ./inv cluster && ./inv apply     # reranks by clusters
     python tests/bench/ranking.py --config FILE --quality
     python tests/bench/ranking.py --config FILE --latency        # on a machine that does nothing else
 
@@ -18,17 +18,14 @@ import json
 import os
 import statistics
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from opensearchpy import OpenSearch
 from personal import MEASURE, PAGE, WEIGHTS, chosen, gain
 from personas import Behaviour, Person, Shop
 from questions import FACETS, Breadth, Question, broad
@@ -36,172 +33,42 @@ from ratio import seconds
 from stack import ROOT
 from tabulate import tabulate
 from tqdm import tqdm
+from ways import Ask, Ways, ways
 
-from neuralshelf.deployment import Config, Deployment
-from neuralshelf.local.interactions import opened
-from neuralshelf.local.stack import Stack
-from neuralshelf.model_packages.ranker.ranking import Ranker
-from neuralshelf.pipelines.search import search_pipeline_name
-from neuralshelf.provision.apply import apply
-from neuralshelf.provision.observe import observe
-from neuralshelf.provision.plan import plan, plan_destroy
 from neuralshelf.relevance.judgements import read_qrels
 from neuralshelf.relevance.measures import Measurer
 from neuralshelf.relevance.queries import read_queries
 from neuralshelf.relevance.run import Answer
 from neuralshelf.relevance.statistics import interval
-from neuralshelf.resource import Kind
-from neuralshelf.settings import Folders
-from neuralshelf.yamlfile import load
-
-SETTLED = 65.0
-"""Seconds after which a ranker knows what is liked together (Taste.refresh)."""
-
-Ask = Callable[[str, str, float, int], list[Mapping[str, Any]]]
-"""(text, user, weight, size) -> hits."""
-
-
-@dataclass(frozen=True)
-class Ways:
-    """The ways of searching for somebody."""
-
-    client: OpenSearch
-    deployment: Deployment
-    leg: Deployment
-    ranker: Ranker
-
-    @cached_property
-    def all(self) -> dict[str, Ask]:
-        found: dict[str, Ask] = {"rerank": self.rerank, "leg": self.with_leg}
-        if self.deployment.centroids is not None:
-            found["vector"] = self.vector
-        return found
-
-    def rerank(self, text: str, user: str, weight: float, size: int) -> list[Mapping[str, Any]]:
-        """By the stack's own template."""
-        params: dict[str, Any] = {"text": text, "size": size} | ({"user": user, "user_weight": weight} if user else {})
-        return self._ask(self.deployment.config.search.template, params)
-
-    def with_leg(self, text: str, user: str, weight: float, size: int) -> list[Mapping[str, Any]]:
-        """By the one with a leg."""
-        params: dict[str, Any] = {"text": text, "size": size} | ({"user": user, "user_weight": weight} if user else {})
-        return self._ask(self.leg.config.search.template, params, search_pipeline=self._pipeline_name)
-
-    def vector(self, text: str, user: str, weight: float, size: int) -> list[Mapping[str, Any]]:
-        """By a user vector among what the words find; weight 0 to 1 in the mean of the legs."""
-        body = {"id": self.leg.config.search.template, "params": {"text": text, "size": size}}
-        body = self.client.transport.perform_request("POST", "/_render/template", body=body)["template_output"]
-        legs, centroids = body["query"]["hybrid"]["queries"], self.deployment.centroids
-        assert centroids is not None
-        found = {"filter": legs[0], "k": 100, "vector": self._user_vector(user).tolist()}
-        legs[-1] = {"knn": {centroids.vector: found}}
-        weights = [w * (1 - weight) for w in self.deployment.config.search.weights.values()]
-        body["search_pipeline"] = {
-            "request_processors": self._pipeline["request_processors"][1:],
-            "phase_results_processors": [
-                {
-                    "normalization-processor": {
-                        "normalization": {"technique": "min_max"},
-                        "combination": {"technique": "arithmetic_mean", "parameters": {"weights": [*weights, weight]}},
-                    }
-                }
-            ],
-        }
-        answer = self.client.search(index=self.deployment.config.index.name, body=body)
-        return list(answer["hits"]["hits"])
-
-    def _user_vector(self, user: str) -> np.ndarray:
-        """Shape (dimension,), of length 1."""
-        centroids = self.deployment.centroids
-        assert centroids is not None
-        liked = dict(self.ranker.rank(user, centroids.ids))
-        rows = np.array(centroids.centroids) / np.array(centroids.lengths)[:, None]
-        mean = np.array([liked[each] for each in centroids.ids]) @ rows
-        return np.asarray(mean / np.linalg.norm(mean))
-
-    @property
-    def _pipeline_name(self) -> str:
-        return search_pipeline_name(self.leg.config.index, self.leg.generation)
-
-    @cached_property
-    def _pipeline(self) -> Mapping[str, Any]:
-        pipeline: Mapping[str, Any] = self.client.search_pipeline.get(id=self._pipeline_name)[self._pipeline_name]
-        return pipeline
-
-    def _ask(self, template: str, params: Mapping[str, Any], **url: str) -> list[Mapping[str, Any]]:
-        body, path = {"id": template, "params": params}, f"/{self.deployment.config.index.name}/_search/template"
-        answer = self.client.transport.perform_request("POST", path, params=url, body=body)
-        return list(answer["hits"]["hits"])
-
-
-@contextmanager
-def ways(
-    options: argparse.Namespace, people: Sequence[Person], items: Callable[[Ways], Mapping[str, str]]
-) -> Iterator[Ways]:
-    """A second pipeline beside the stack's own, and a ranker that knows these people; both end with the block."""
-    deployment = Deployment.load(options.config, options.environment)
-    values = load(options.config)
-    values["project"] = f"legs-{values['project']}"
-    values["search"] = {**values["search"], "template": "legs-search"}
-    values["ranking"] = {"item": values["ranking"]["item"], "method": "leg"}
-    leg = replace(deployment, config=Config.parse(values, str(options.config)))
-    if deployment.centroids is not None:
-        leg = replace(leg, centroids=deployment.centroids.model_copy(update={"generation": leg.generation}))
-    stack = Stack(options.config, options.environment, Folders.default(options.config))
-    client, prefix = stack.client(deployment), leg.prefix
-    left_out = (Kind.INDEX, Kind.INGEST_PIPELINE)
-    wanted = [each for each in leg.resources(stack.runtime(deployment)) if each.kind not in left_out]
-    try:
-        apply(client, plan(wanted, observe(client, wanted, prefix=prefix), prefix=prefix))
-        with opened(stack) as store:
-            found = Ways(client, deployment, leg, Ranker(store))
-            ranked = items(found)
-            try:
-                for person in people:
-                    store.add(each._replace(item=ranked[each.item]) for each in person.history if each.item in ranked)
-                for wait in (SETTLED, 5.0):  # the first question afterwards makes it learn
-                    time.sleep(wait)
-                    found.rerank("something", people[0].name, 0.5, PAGE)
-                yield found
-            finally:
-                for person in people:
-                    store.forget(person.name)
-    finally:
-        apply(client, plan_destroy(observe(client, wanted, prefix=prefix), prefix=prefix))
 
 
 def quality(found: Ways, shop: Shop, people: Sequence[Person], sizes: Sequence[int]) -> str:
-    """For each way: gain for people with a taste and without, at the weight chosen on others; hits off the question."""
+    """Gains for people with a taste and without, and hits off the question: at a weight chosen on others, and at each."""
     groups = {name: [person for person in people if person.group == name] for name in ("taste", "neutral")}
-    judged = {f"{p.name}|{ask.question}": ask.picks for p in people for ask in p.asks}
-    measurer, rows = Measurer(judged, [MEASURE]), []
+    picks = {f"{p.name}|{ask.question}": ask.picks for p in people for ask in p.asks}
+    measurer, rows, by_weight = Measurer(picks, [MEASURE]), [], []
     for size in sizes:
         for name, ask in found.all.items():
             if name != "rerank" and size != sizes[0]:
-                continue  # what is ranked does not hang on the page
+                continue  # what a leg finds does not hang on the page
             runs = {w: _run(ask if w else found.rerank, people, w, size, f"{name} {w}") for w in WEIGHTS}
             values = {w: _by_person(measurer.per_query(run)[MEASURE]) for w, run in runs.items()}
-            best = chosen(values, people)
-            off = {w: {pair: _off(shop, pair, answers) for pair, answers in run.items()} for w, run in runs.items()}
-            cells = [f"{name}, page of {size}", "–".join(f"{w:g}" for w in sorted({*best.values()}))]
+            best, title = chosen(values, people), f"{name}, page of {size}"
+            cells = [title, "–".join(f"{w:g}" for w in sorted({*best.values()}))]
             for group in groups.values():
-                names = {person.name for person in group}
-                before = np.mean([np.mean(list(values[0.0][each].values())) for each in names])
+                nobody = dict.fromkeys(best, 0.0)
                 change = gain(values, group, best)
-                pairs = [pair for pair in judged if pair.split("|", 1)[0] in names]
-                was = np.mean([off[0.0][pair] for pair in pairs])
-                now = np.mean([off[best[pair.split("|", 1)[0]]][pair] for pair in pairs])
-                cells += [f"{before:.3f}", f"{change.mean:+.3f} [{change.low:+.3f}, {change.high:+.3f}]"]
-                cells.append(f"{was:.1%} → {now:.1%}")
+                cells.append(f"{change.mean:+.3f} [{change.low:+.3f}, {change.high:+.3f}]")
+                cells.append(f"{_off(shop, runs, group, nobody):.0%} → {_off(shop, runs, group, best):.0%}")
             rows.append(cells)
-            by_weight = ", ".join(
-                f"{w:g}: {gain(values, groups['taste'], dict.fromkeys(best, w)).mean:+.3f}"
-                f"/{gain(values, groups['neutral'], dict.fromkeys(best, w)).mean:+.3f}"
-                for w in WEIGHTS[1:]
-            )
-            print(f"{name}, page of {size}; gain by weight, taste/neutral: {by_weight}", file=sys.stderr)
-    headers = ["way", "weight", *(f"{group}: {each}" for group in groups for each in ("before", "gain", "off"))]
-    return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
+            each = [
+                [gain(values, group, dict.fromkeys(best, w)).mean for w in WEIGHTS[1:]] for group in groups.values()
+            ]
+            by_weight.append([title, *(f"{a:+.2f} {b:+.2f}" for a, b in zip(*each, strict=True))])
+    headers = ["way", "weight", *(f"{group}: {each}" for group in groups for each in (f"{MEASURE} gain", "off"))]
+    first = tabulate(rows, headers, tablefmt="github", disable_numparse=True)
+    second = tabulate(by_weight, ["weight", *map(str, WEIGHTS[1:])], tablefmt="github", disable_numparse=True)
+    return f"{first}\n\nGains by weight, people with a taste and without:\n\n{second}"
 
 
 def _run(ask: Ask, people: Sequence[Person], weight: float, size: int, title: str) -> dict[str, list[Answer]]:
@@ -227,10 +94,16 @@ def _by_person(values: Mapping[str, float]) -> dict[str, dict[str, float]]:
     return found
 
 
-def _off(shop: Shop, pair: str, answers: Sequence[Answer]) -> float:
-    """Share of a page that doesn't answer the question."""
-    right = shop.questions[pair.split("|", 1)[1]]
-    return sum(answer.id not in right for answer in answers) / max(len(answers), 1)
+def _off(
+    shop: Shop, runs: Mapping[float, Mapping[str, list[Answer]]], group: Sequence[Person], weights: Mapping[str, float]
+) -> float:
+    """Share of hits of first pages that don't answer the question."""
+    wrong = []
+    for person in group:
+        for ask in person.asks:
+            answers = runs[weights[person.name]][f"{person.name}|{ask.question}"]
+            wrong += [answer.id not in shop.questions[ask.question] for answer in answers]
+    return float(np.mean(wrong))
 
 
 def latency(found: Ways, people: Sequence[Person], rounds: int, size: int) -> str:
@@ -303,14 +176,7 @@ def main() -> int:
         replace(person, history=tuple(each._replace(user=person.name) for each in person.history)) for person in people
     ]
 
-    def items(found: Ways) -> dict[str, str]:
-        spec, index = found.leg.config.ranking, found.deployment.config.index.name
-        assert spec is not None
-        asked = {"size": 10_000, "_source": [spec.item], "query": {"match_all": {}}}
-        hits = found.client.search(index=index, body=asked, params={"search_pipeline": "_none"})["hits"]["hits"]
-        return {hit["_id"]: hit["_source"][spec.item] for hit in hits if spec.item in hit["_source"]}
-
-    with ways(options, people, items) as found:
+    with ways(options.config, options.environment, people) as found:
         load_average = ", ".join(f"{value:.1f}" for value in os.getloadavg())
         print(f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, load {load_average}; {len(questions)} questions")
         if options.quality:

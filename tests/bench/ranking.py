@@ -43,7 +43,7 @@ from neuralshelf.relevance.statistics import interval
 
 
 def quality(found: Ways, shop: Shop, people: Sequence[Person], sizes: Sequence[int]) -> str:
-    """Gains for people with a taste and without, and hits off the question: at a weight chosen on others, and at each."""
+    """Gains with a taste and without, and hits off the question, at a weight chosen on others and at each weight."""
     groups = {name: [person for person in people if person.group == name] for name in ("taste", "neutral")}
     picks = {f"{p.name}|{ask.question}": ask.picks for p in people for ask in p.asks}
     measurer, rows, by_weight = Measurer(picks, [MEASURE]), [], []

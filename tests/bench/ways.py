@@ -1,4 +1,4 @@
-"""Ways of searching for somebody, of the same index: hits put into order after the search, or a leg of what is liked."""
+"""Ways of searching for somebody: hits put into order after the search, or a leg of what is liked; of one index."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence

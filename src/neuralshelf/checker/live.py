@@ -12,6 +12,8 @@ from neuralshelf.checker.facts import MAX_WINDOW, Facts, Field, fields_of
 from neuralshelf.checker.search import normaliser
 from neuralshelf.client import reason
 from neuralshelf.errors import EngineError, InputError, SearchError
+from neuralshelf.pipelines.ranking import PREFERENCE_LEG
+from neuralshelf.pipelines.spec import KEYWORD_LEG
 
 Json = Any
 DEFAULT = "index.search.default_pipeline"
@@ -68,7 +70,8 @@ def _read(client: OpenSearch, target: str, configured: Facts) -> Facts:
     default = next(iter(defaults)) if len(defaults) == 1 else None
     pipeline = pipelines.get(default)
     weights = (normaliser(pipeline) or {}).get("combination", {}).get("parameters", {}).get("weights", [])
-    ours = set(configured.legs[1:]) <= fields.keys() and len(weights) == len(configured.legs)
+    vectors = set(configured.legs) - {KEYWORD_LEG, PREFERENCE_LEG}
+    ours = vectors <= fields.keys() and len(weights) == len(configured.legs)
     made = Facts(
         target,
         fields,

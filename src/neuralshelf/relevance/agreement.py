@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from neuralshelf.connectors.ranking import SHARE
 from neuralshelf.pipelines.spec import candidates
 from neuralshelf.relevance.fuse import fuse
 from neuralshelf.relevance.legs import Legs, LegSearcher, refusals
@@ -60,7 +61,8 @@ def _difference(searcher: LegSearcher, query: Query, legs: Legs, how: Setting, p
     fused = fuse((legs.keyword[how.keyword], *legs.vectors), fusion, collapse="collapse" in body)
     with refusals(f"query {query.id}"):
         hits = searcher.client.search(index=searcher.index.name, body={**body, "_source": False})["hits"]["hits"]
-    mine = {answer.id: answer.score for answer in fused}
+    preference = len(body["query"]["hybrid"]["queries"]) > 1 + len(legs.vectors)  # finds nothing for nobody, but weighs
+    mine = {answer.id: answer.score * (1 - SHARE if preference else 1) for answer in fused}
     if len(hits) != min(len(fused), depth) or any(hit["_id"] not in mine for hit in hits):
         return math.inf
     return max((abs(mine[hit["_id"]] - float(hit["_score"])) for hit in hits), default=0.0)

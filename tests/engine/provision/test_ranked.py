@@ -1,11 +1,14 @@
 """The model that ranks, through the life of a deployment: it is tried, rotated, verified and looked after as others."""
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from neuralshelf.checker import Facts, check, facts_of
+from neuralshelf.checker.live import read_facts
 from neuralshelf.engine import Engine
 from neuralshelf.errors import ProvisionError
 from neuralshelf.model_packages.ranker.contract import Contract
@@ -47,6 +50,20 @@ def shop(make_project: MakeProject, server: KeyServer, key: Key) -> Project:
 
 def ranking(shop: Project, kind: str) -> dict[str, object]:
     return {identity: body for identity, body in owned(shop, kind).items() if body["name"].endswith("-ranking")}
+
+
+def facts(shop: Project) -> Facts:
+    """What a search by hand meets."""
+    found, config = shop.deployment(), shop.deployment().config
+    configured = facts_of(
+        config.index,
+        config.search,
+        config.connectors,
+        store=found.environment.store,
+        prefix=found.generation,
+        ranking=found.ranking,
+    )
+    return read_facts(shop.client, shop.name, configured)
 
 
 def test_another_weight_goes_into_the_model_that_is_there(shop: Project, server: KeyServer, key: Key) -> None:
@@ -112,6 +129,8 @@ def test_a_leg_of_preference_is_provisioned_verified_and_taken_back(shop: Projec
     found = verify(shop.client, shop.deployment(), runtime).checks
     assert [check for check in found if check.ok is False] == []
     assert {("ranker-answers", True), ("search", True)} <= {(check.name, check.ok) for check in found}
+    by_hand = {"query": {"hybrid": {"pagination_depth": 100, "queries": [{"match": {"title": "mug"}}]}}}
+    assert '{"match_none": {}}]}}' in json.dumps(check(facts(shop), by_hand).body)
     shop.edit("ranking.items", ["mug", "chair", "lamp"])
     applied(shop, runtime)
     name = f"{shop.prefix}-v1-{shop.name}-search"

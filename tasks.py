@@ -348,11 +348,15 @@ def search(
     box: str = "",
     prompt: str = "",
     size: int = 10,
+    user: str = "",
+    user_weight: str = "",
     json: bool = False,
     environment: str = "local",
 ) -> None:
-    """Search by text, by picture ("" --image FILE), by both; by one thing in it (--pick N, --prompt, --box)."""
-    words = ["--size", str(size), *options(image=image, pick=pick, box=box, prompt=prompt), *flags(json=json)]
+    """Search by text, by picture ("" --image FILE), by both; by one thing in it (--pick N, --prompt, --box); in the order
+    of a person (--user NAME, --user-weight W)."""
+    words = options(image=image, pick=pick, box=box, prompt=prompt, user=user, user_weight=user_weight)
+    words = ["--size", str(size), *words, *flags(json=json)]
     run("search", *words, *(["--", text] if text else []), environment=environment)
 
 

@@ -70,7 +70,7 @@ async function ask({ again = false } = {}) {
   const answer = await send(asks);
   if (!answer) return;
   const { hits } = answer;
-  asked = { ...asks, keyword_only: answer.keyword_only, best: Math.max(1, ...hits.map((hit) => hit.score ?? 0)) };
+  asked = { ...asks, keyword_only: answer.keyword_only, ranked: answer.ranked, best: Math.max(1, ...hits.map((hit) => hit.score ?? 0)) };
   asked.scored = Boolean(asks.text || asks.image);
   asked.from = hits.length;
   showHits(hits, { ...asked, similar });
@@ -83,7 +83,8 @@ async function ask({ again = false } = {}) {
 async function more() {
   const answer = await send(asked);
   if (!answer) return;
-  if (answer.keyword_only !== asked.keyword_only) return ask({ again: true }); // the models went away meanwhile
+  const same = answer.keyword_only === asked.keyword_only && (asked.keyword_only || answer.ranked === asked.ranked);
+  if (!same) return ask({ again: true }); // models or ranker went away meanwhile
   asked.from += answer.hits.length;
   showHits(answer.hits, { ...asked, similar, add: true })?.focus();
   $("more").hidden = !answer.more;
@@ -99,8 +100,7 @@ async function send({ text, image, filters, size, vector_weight, user, user_weig
   if (!keyword_only) notify(null);
   try {
     const answer = await api.search(asks, mine.signal);
-    if (answer.degraded) notify(`${typographic(answer.degraded)}: these hits are by keywords alone${answer.personalised === false ? `, not in the order of ${user}` : ""}.`, degradedHint(asks));
-    else if (answer.personalised === false) notify("The ranker gave no order: these hits are in the order of the search.", "See why with: neuralshelf status");
+    warn(answer, asks);
     return answer;
   } catch (fault) {
     if (fault.name === "AbortError") return null;
@@ -116,9 +116,15 @@ async function send({ text, image, filters, size, vector_weight, user, user_weig
   }
 }
 
-const typographic = (text) => text.replaceAll("'", "’");
-const degradedHint = ({ image }) =>
-  image ? "Your picture was left out. See why with: neuralshelf status" : "See why with: neuralshelf status";
+/** Say in what the answer is less than what was asked for. */
+function warn({ degraded, ranked }, { image, user }) {
+  const status = "See why with: neuralshelf status";
+  if (degraded) {
+    const reason = degraded.replaceAll("'", "’");
+    const missing = ranked === 0 ? `, not in the order of ${user}` : "";
+    notify(`${reason}: these hits are by keywords alone${missing}.`, image ? `Your picture was left out. ${status}` : status);
+  } else if (ranked === 0) notify("The ranker gave no order: these hits are in the order of the search.", status);
+}
 
 const counted = ({ total, at_least }) => (at_least ? "more than " : "") + plural(total, "product");
 
@@ -163,11 +169,12 @@ function manner({ text, image, part, keyword_only }) {
 }
 
 /** In whose order hits come, where somebody was chosen. */
-function order({ hits, personalised }, { user }) {
-  if (!personalised || !hits.length) return "";
+function order({ hits, ranked, total }, { user }) {
+  if (!ranked) return "";
   if (hits[0].why.weight === 0) return ", in the order of the search";
   const alike = hits.every(({ why }) => Math.abs(why.preference - 0.5) < 0.005);
-  return alike ? `, in the order of the search: ${user} likes all of these alike` : `, in the order of ${user}`;
+  if (alike) return `, in the order of the search: ${user} likes all of these alike`;
+  return `, ${total > ranked ? `the first ${ranked} ` : ""}in the order of ${user}`;
 }
 
 /** Search with the picture of a product: the very bytes that were indexed. */

@@ -26,7 +26,7 @@ from neuralshelf.errors import NeuralshelfError, one_line
 from neuralshelf.frozen import Frozen
 from neuralshelf.personalisation.interactions import values_of
 from neuralshelf.pipelines.spec import IndexSpec, SearchSpec
-from neuralshelf.search import total_of
+from neuralshelf.search import RANKED, total_of
 from neuralshelf.templates import render
 from neuralshelf.views import views_of
 from neuralshelf.why import why
@@ -34,8 +34,6 @@ from neuralshelf.why import why
 MAX_PICTURE_BYTES = 4_500_000
 """Of a picture; as base64 in a request it stays below what a SageMaker endpoint takes (6291456 bytes)."""
 MAX_FACET_VALUES = 100
-RANKED = 100
-"""Hits that are put into somebody's order, the first pages together: by itself each page would be another ranking."""
 FROM_MODEL = "Error from remote service:"
 LONG_WORD = re.compile(r"[A-Za-z0-9+/=]{120,}")
 
@@ -128,8 +126,8 @@ class Storefront:
     def answer(self, question: Question) -> dict[str, Any]:
         """Hits, each product once, how many products there are, and the exact body that was sent to `_search` as text.
 
-        `degraded` says why hits are by words alone although the question asked for more; else it is null. `personalised`
-        says whether they are in the order of the question's user; null where it names none, or asks for a list.
+        `degraded` says why hits are by words alone although the question asked for more; else it is null. `ranked` says
+        how many are in the order of the question's user, on all pages; 0 when no ranker answered, null when none was to.
         """
         if not question.asks_models:
             return self._hits(question)
@@ -148,8 +146,7 @@ class Storefront:
         if not question.text.strip():
             raise Refusal(503, "models_away", f"no picture can be searched for: {reason}", "try again, or use words")
         words = question.model_copy(update={"image": "", "vector_weight": None, "keyword_only": True})
-        unranked = {"personalised": False} if question.user and self.ranking else {}
-        return self._hits(words) | {"degraded": reason} | unranked
+        return self._hits(words) | {"degraded": reason, "ranked": 0 if question.user and self.ranking else None}
 
     def _hits(self, question: Question) -> dict[str, Any]:
         template = self.search.keyword_template if question.keyword_only else self.search.template
@@ -159,10 +156,14 @@ class Storefront:
         # One copy of each shard for all pages of a question: of another copy, equal scores may come in another order.
         asked = {name: value for name, value in params.items() if name not in ("from", "size")}
         preference = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+        begun = time.monotonic()
         answer = self._send(f"/{self.index.name}/_search?preference={preference}", body, models=question.asks_models)
+        if self.ranking:  # OpenSearch's rerank says that all took 1 ms
+            answer["took"] = round((time.monotonic() - begun) * 1000)
         hits = answer["hits"]["hits"]
-        reasons = self._reasons(hits, question) if "user" in params else {}
-        if "user" in params:
+        reasons = None
+        if "user" in params and hits:
+            reasons = self._reasons(hits, question)
             hits = hits[question.start : question.start + question.size + 1]
         shown = hits[: question.size]
         sources = [hit["_source"] for hit in shown]
@@ -171,7 +172,7 @@ class Storefront:
         return {
             "hits": [
                 {"id": hit["_id"], "score": hit["_score"], "source": hit["_source"], "views": count}
-                | ({"why": reasons[hit["_id"]]} if hit["_id"] in reasons else {})
+                | {"why": (reasons or {}).get(hit["_id"])}
                 for hit, count in zip(shown, views, strict=True)
             ],
             "total": total,
@@ -181,7 +182,7 @@ class Storefront:
             "body": body,
             "keyword_only": question.keyword_only,
             "degraded": None,
-            "personalised": bool(reasons) if "user" in params and hits else None,
+            "ranked": None if reasons is None else len(reasons),
         }
 
     def _reasons(self, hits: Sequence[Mapping[str, Any]], question: Question) -> dict[str, Any]:
@@ -260,7 +261,8 @@ class Storefront:
             params["from"] = question.start
         if text := question.text.strip():
             params["text"] = text
-        if question.user and self.ranking and question.asks_models and question.start + question.size <= RANKED:
+        if question.user and self.ranking and question.asks_models:
+            # No more than these: what comes after them in the order of the search may be among them, or ranked behind.
             params |= {"user": question.user, "from": 0, "size": RANKED}
             if question.user_weight is not None:
                 params["user_weight"] = question.user_weight

@@ -11,7 +11,7 @@ class Why:
 
     Attributes:
         search: the hit's own score, as it was before it was ranked.
-        relevance: the same by min-max over the hits that were ranked, 0 to 1; None with weight 1, where it doesn't count.
+        relevance: the same by min-max over the hits that were ranked, 0 to 1; None where it doesn't count, at weight 1.
         preference: how much such things are liked, 0 to 1; one half is as much as the average item.
         weight: of the preference, 0 to 1.
     """

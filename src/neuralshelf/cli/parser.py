@@ -158,6 +158,8 @@ def _searching(verb: Verb) -> None:
     which.add_argument("--box", metavar="CX,CY,W,H", help="search with this part of the picture")
     made.add_argument("--prompt", metavar="WORDS", help='search with the thing of that name: "shoes . mugs"')
     made.add_argument("--size", type=int, default=10)
+    made.add_argument("--user", metavar="NAME", help="in the order of this person, and why each hit is where it is")
+    made.add_argument("--user-weight", type=float, metavar="W", help="of preference, 0 to 1 (default: as configured)")
     made.add_argument("--json", action="store_true")
     check_query.add(verb)
     detect.add(verb)

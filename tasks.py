@@ -353,8 +353,8 @@ def search(
     json: bool = False,
     environment: str = "local",
 ) -> None:
-    """Search by text, by picture ("" --image FILE), by both; by one thing in it (--pick N, --prompt, --box); in the order
-    of a person (--user NAME, --user-weight W)."""
+    """Search by text, by picture ("" --image FILE), by both; by a thing in it (--pick N, --prompt, --box); as a person
+    (--user NAME, --user-weight W)."""
     words = options(image=image, pick=pick, box=box, prompt=prompt, user=user, user_weight=user_weight)
     words = ["--size", str(size), *words, *flags(json=json)]
     run("search", *words, *(["--", text] if text else []), environment=environment)

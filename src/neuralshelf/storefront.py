@@ -127,7 +127,8 @@ class Storefront:
         """Hits, each product once, how many products there are, and the exact body that was sent to `_search` as text.
 
         `degraded` says why hits are by words alone although the question asked for more; else it is null. `ranked` says
-        how many are in the order of the question's user, on all pages; 0 when no ranker answered, null when none was to.
+        how many hits, over all pages, are in the order of the question's user: 0 when no ranker answered, null when
+        none was to be asked.
         """
         if not question.asks_models:
             return self._hits(question)

@@ -5,9 +5,11 @@ the reason, where there is none.
 """
 
 import io
+import json
 import os
 import shutil
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -25,8 +27,10 @@ from neuralshelf import yamlfile
 from neuralshelf.deployment import Config
 from neuralshelf.gateway import create_gateway
 from neuralshelf.objects import Finder
+from tests.engine.provision.conftest import settings_put_away
 
 from .engine import Engine
+from .stack import PageStack, make_folder
 
 CONFIG = Path(__file__).resolve().parents[2] / "neuralshelf.yaml"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -50,7 +54,7 @@ class Shop:
     """A page that is being served, and the cluster behind it."""
 
     url: str
-    engine: Engine
+    engine: Any
 
 
 def jpeg(colour: tuple[int, int, int], seed: int, side: int = 128) -> bytes:
@@ -111,6 +115,25 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """The gateway on a free port."""
     with serving(tmp_path_factory.mktemp("catalogue")) as shop:
         yield shop
+
+
+@pytest.fixture(scope="package")
+def stack(chromium: str, request: pytest.FixtureRequest) -> Iterator[PageStack]:
+    """A page over a real stack, on the engine of the session, with the products of `stack.KINDS` and three people."""
+    engine, client = request.getfixturevalue("engine"), request.getfixturevalue("client")
+    folder = Path(tempfile.mkdtemp(prefix="neuralshelf-page-"))
+    make_folder(folder, engine.url)
+    verbs = PageStack("", folder)
+    try:
+        with settings_put_away(client):
+            verbs.run("up")
+            verbs.run("ingest", "catalogue.jsonl")
+            verbs.run("interactions", "import", "interactions.jsonl")
+            yield PageStack(json.loads(verbs.run("status", "--json"))["page"]["url"], folder)
+            verbs.run("destroy", "--yes")
+    finally:
+        verbs.run("down")
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -16,7 +16,10 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "samples"
-KINDS = {"teapot", "wine glass", "sofa", "umbrella", "park bench", "plant pot", "drum"}
+KINDS = {
+    *("teapot", "wine glass", "sofa", "umbrella", "park bench"),
+    *("plant pot", "birdhouse", "drum", "acoustic guitar"),
+}
 PEOPLE = ("gardener", "musician", "host")
 MARKUP = "<img src=x onerror=\"document.title='owned'\">"
 """Somebody else whom the page offers."""

@@ -15,7 +15,11 @@ from .stack import MARKUP, PEOPLE, PageStack, rows
 
 QUERY = "/?q=something+red"
 KIND = {row["id"]: row["kind"] for row in rows()}
-LIKED = {"gardener": {"plant pot", "park bench"}, "musician": {"drum"}, "host": {"teapot", "wine glass"}}
+LIKED = {
+    "gardener": {"plant pot", "birdhouse", "park bench"},
+    "musician": {"acoustic guitar", "drum"},
+    "host": {"teapot", "wine glass"},
+}
 COUNT_MOVES = """
     window.moves = 0;
     const animate = Element.prototype.animate;

@@ -96,7 +96,7 @@ def test_filters_leave_exactly_what_they_say(page: Page) -> None:
 
 
 def test_the_copied_curl_line_gets_the_hits_of_the_page(page: Page) -> None:
-    page.goto("/?q=teapot's+%22lid%22+%24HOME+%60x%60&colour=red&colour=green")
+    page.goto("/?q=teapot's+%22lid%22+%24HOME+%60x%60&colour=red&colour=white")
     page.locator("input[type=file]").set_input_files(TEAPOT)
     expect(page.get_by_text("by text and picture")).to_be_visible()
     page.get_by_text("The request OpenSearch got").click()

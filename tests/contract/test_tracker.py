@@ -49,3 +49,10 @@ def test_a_tracker_that_is_away_is_told_in_time() -> None:
     with pytest.raises(ServerError, match="event tracker"):
         tracker("http://127.0.0.1:9")("ann", "mug")
     assert time.monotonic() - begun < 5
+
+
+def test_a_profile_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "absent")
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
+    with pytest.raises(ServerError, match="absent"):
+        tracker("http://127.0.0.1:9")

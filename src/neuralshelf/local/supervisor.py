@@ -26,7 +26,7 @@ from neuralshelf.local import events
 from neuralshelf.local.detect import detector_is_there, everything, load_detector
 from neuralshelf.local.model_server import ModelServer
 from neuralshelf.local.state import Running, State
-from neuralshelf.local.tracker import LocalTracker, can_track
+from neuralshelf.local.tracker import LocalTracker
 from neuralshelf.objects import Finder
 from neuralshelf.settings import Folders
 
@@ -111,11 +111,15 @@ def _run(deployment: Deployment, folders: Folders, state: State, cleanup: ExitSt
 
 def _tracker(deployment: Deployment, server: ModelServer | None, state: State) -> LocalTracker | None:
     """What keeps the views of the page: the local ranker, where it ranks and boto3 is there to tell it."""
-    if server is None or deployment.config.ranking is None or not can_track():
+    if server is None or deployment.config.ranking is None:
         return None
     access, secret = state.keys()
     url, region = f"http://127.0.0.1:{server.port}", deployment.environment.runtime.region
-    return LocalTracker(url, region=region, access_key=access, secret_key=secret)
+    try:
+        return LocalTracker(url, region=region, access_key=access, secret_key=secret)
+    except NeuralshelfError as fault:
+        print(f"neuralshelf: the page keeps no views: {fault}", file=sys.stderr, flush=True)
+        return None
 
 
 @contextmanager

@@ -92,8 +92,14 @@ export function showDone() {
   if (list.firstElementChild?.classList.contains("waiting")) list.replaceChildren();
 }
 
-/** Arrow keys, Home and End walk through the cards as they are laid out. */
+/** Arrow keys, Home and End walk through the cards as they are laid out; Escape closes what explains one. */
 list.addEventListener("keydown", (event) => {
+  const why = event.target.closest(".why[open]");
+  if (event.key === "Escape" && why) {
+    why.open = false;
+    event.stopPropagation(); // the picture stays
+    return;
+  }
   const cards = [...list.querySelectorAll(".card")];
   const at = cards.indexOf(document.activeElement);
   if (at < 0 || event.altKey || event.ctrlKey || event.metaKey) return;

@@ -155,6 +155,10 @@ def test_why_here_says_the_parts_in_numbers_and_words_and_they_add_up(page: Page
         f"Score {first['score']:.3f} = 60 % × {percent(parts['relevance'])} + 40 % × {percent(parts['preference'])}",
     ):
         assert part in words
+    page.keyboard.press("Escape")
+    expect(why.locator("dl")).to_be_hidden()
+    expect(why.locator("summary")).to_be_focused()
+    page.keyboard.press("Enter")
     page.locator(".why summary").nth(1).click()
     expect(why.locator("dl")).to_be_hidden()
     press(page, "End")

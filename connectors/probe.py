@@ -24,6 +24,7 @@ TIMEOUT_SECONDS = 180  # longer than the most patient default connector, so that
 # The first pattern found in the engine's reason tells the next step.
 _HINTS = (
     (r"outputEmbeddingLength", "correct dimension of this connector"),
+    (r"[Cc]ampaign not found", "make it: neuralshelf personalize up; or correct ranking.campaign"),
     (r"security token|signature|not authorized|AccessDenied", "check the credentials, and that they may invoke it"),
     (r"not found|identifier is invalid", "correct endpoint or model_id of this connector, or the region"),
     (r"private ip", "its address is private: allow that by plugins.ml_commons.connector.private_ip_enabled"),
@@ -106,9 +107,28 @@ def embed(
     return vector
 
 
+def rank(client: OpenSearch, model_id: str, *, name: str) -> None:
+    """Ask the model that ranks about one hit, for nobody in particular: a search would hide that it doesn't answer.
+
+    Raises:
+        ProvisionError: no answer, or one that ranks nothing; names the model and the next step.
+    """
+    hits = {"items": '[["none"]]', "base": "[1.0]", "asked": '{"user": "nobody"}'}
+    answer = _asked(client, f"/_plugins/_ml/models/{model_id}/_predict", {"parameters": hits}, name)
+    try:
+        ranks = answer["inference_results"][0]["output"][0]["dataAsMap"]["ranks"]
+    except (KeyError, IndexError, TypeError):
+        ranks = ()
+    if len(ranks) != 1:
+        raise ProvisionError(f"{name}: the endpoint ranks nothing", hint="check that a ranker answers at its endpoint")
+
+
 def _predict(client: OpenSearch, model_id: str, documents: list[str | None], name: str) -> Any:
     body = {"text_docs": documents, "return_number": True, "target_response": ["sentence_embedding"]}
-    path = f"/_plugins/_ml/_predict/text_embedding/{model_id}"
+    return _asked(client, f"/_plugins/_ml/_predict/text_embedding/{model_id}", body, name)
+
+
+def _asked(client: OpenSearch, path: str, body: Mapping[str, Any], name: str) -> Any:
     try:
         return client.transport.perform_request("POST", path, params={"request_timeout": TIMEOUT_SECONDS}, body=body)
     except ClusterUnreachable:

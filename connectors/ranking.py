@@ -13,6 +13,9 @@ LOCAL_ACCOUNT = "000000000000"
 
 CAMPAIGN = r"^(arn:aws[a-z-]*:personalize:[a-z0-9-]+:\d{12}:campaign/)?[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"
 
+NOTE = "~~"
+"""How items begin that are none (templates/connectors/ranking-request.painless.j2)."""
+
 TUNING = ClientTuning(
     max_connection=50, connection_timeout=1, read_timeout=1, max_retry_times=0, retry_timeout=1, retry_backoff=50
 )
@@ -25,8 +28,8 @@ class RankingSpec(Frozen):
     Attributes:
         campaign: name or ARN of a campaign of Amazon Personalize, of the recipe aws-personalized-ranking. The local
             model server answers to every name.
-        item: keyword field of the index with what is ranked, one value a document: cluster, or the product's id.
-            A page with a comma, quote, backslash or one of = < > & ' in a value keeps its order.
+        item: keyword field of the index with what is ranked: cluster, or the product's id. Of several values in a
+            document the first counts; a document without one is as much liked as any.
         weight: of a person's preference, 0 to 1, against the score of the search; a request may bring its own.
         people: whom the search page offers to search as.
         oversample: so many times the hits of the page are ranked; the page is the best of them.
@@ -66,6 +69,7 @@ def ranking_resources(spec: RankingSpec, *, runtime: Runtime, prefix: str, group
         region=runtime.region,
         base_url=runtime.base_url("personalize"),
         campaign=campaign_arn(spec, runtime),
+        note=NOTE,
         role_arn=runtime.role_arn,
     )
     model = render(

@@ -24,7 +24,7 @@ KEYWORD_LEG = "keyword"
 MAX_LEGS = 5  # OpenSearch's own limit of sub-queries in a hybrid query
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 TEMPLATE_PARAMETERS = frozenset(
-    {"text", "image", "from", "size", "weights", "vectors", "all_views", "user", "user_weight"}
+    {"text", "image", "from", "size", "weights", "vectors", "all_views", "user", "user_weight", "explain"}
 )
 MAX_CANDIDATES = 10_000
 """The most neighbours that k-NN gives per shard, and the deepest that OpenSearch pages."""

@@ -5,6 +5,7 @@ most. What is often liked together counts for each other. The fewer there is to 
 other: somebody unknown likes everything alike.
 """
 
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,18 +33,19 @@ class Taste:
         session: seconds after which what an interaction counts more while it is fresh has halved; `fresh` is how many
             times more at first.
         together: how much of a score comes from what others liked together with it, against what the person did.
-        doubt: as much as one would have to like everything alike for not being believed: the larger, the more
-            interactions it takes until scores differ.
+        doubt: how much everybody likes any item before they did anything: the larger, the more interactions it takes
+            until scores differ.
         newest: interactions of a person that are looked at.
         most_items: items between which likeness is known, those with the most interactions.
-        refresh: seconds for which a likeness is kept although there is news.
+        refresh: seconds for which likenesses are kept although there is news; then they are learnt again beside the
+            rankings, which go by the old ones meanwhile. With 0 each ranking learns first.
     """
 
     half_life: float = 30 * DAY
     session: float = 3_600.0
     fresh: float = 3.0
     together: float = 0.5
-    doubt: float = 4.0
+    doubt: float = 0.2
     newest: int = 1_000
     most_items: int = 2_000
     refresh: float = 60.0
@@ -71,11 +73,13 @@ class Ranker:
     taste: Taste = Taste()
     clock: Callable[[], float] = time.time
     _likeness: _Likeness | None = field(default=None, init=False)
+    _learning: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def rank(self, user: str, items: Sequence[str]) -> list[tuple[str, float]]:
         """Each item once with its score, the most liked first; equally liked ones as they came.
 
-        Scores are positive and sum to 1. Of somebody unknown they are all the same.
+        Scores are positive and sum to 1; what is asked besides does not change how two items compare. Of somebody
+        unknown they are all the same.
         """
         distinct = tuple(dict.fromkeys(items))
         if not distinct:
@@ -84,9 +88,8 @@ class Ranker:
         liked = np.array([max(profile.get(item, 0.0), 0.0) for item in distinct])
         if profile:
             liked += self.taste.together * self._together(profile, distinct)
-        scores = (liked + self.taste.doubt / len(distinct)) / (liked.sum() + self.taste.doubt)
-        order = np.argsort(-scores, kind="stable")
-        return [(distinct[place], float(scores[place])) for place in order]
+        scores = (liked + self.taste.doubt) / (liked.sum() + self.taste.doubt * len(distinct))
+        return [(distinct[place], float(scores[place])) for place in np.argsort(-scores, kind="stable")]
 
     def _profile(self, user: str) -> Mapping[str, float]:
         return self._weighed(self.store.of_user(user, self.taste.newest), self.clock())
@@ -114,9 +117,19 @@ class Ranker:
 
     def _known(self) -> _Likeness:
         kept, version, now = self._likeness, self.store.version(), self.clock()
-        if kept is None or (kept.version != version and now - kept.made > self.taste.refresh):
+        if kept is not None and (kept.version == version or now - kept.made <= self.taste.refresh):
+            return kept
+        if kept is None or not self.taste.refresh:
             kept = self._likeness = self._learn(version, now)
+        elif self._learning.acquire(blocking=False):
+            threading.Thread(target=self._learn_again, args=(version, now), daemon=True).start()
         return kept
+
+    def _learn_again(self, version: tuple[int, int], now: float) -> None:
+        try:
+            self._likeness = self._learn(version, now)
+        finally:
+            self._learning.release()
 
     def _learn(self, version: tuple[int, int], now: float) -> _Likeness:
         profiles: defaultdict[str, list[Interaction]] = defaultdict(list)

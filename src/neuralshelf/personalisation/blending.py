@@ -1,4 +1,4 @@
-"""The arithmetic of `templates/connectors/ranking.painless.j2` in Python: what a ranking does to an answer, offline."""
+"""What a ranking does to an answer, offline: the arithmetic of `templates/connectors/ranking-scores.painless.j2`."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -24,17 +24,18 @@ def blended(items: Sequence[str], scores: Sequence[float], liked: Mapping[str, f
     Args:
         items: what is ranked of each hit.
         scores: each hit's own, in the same order.
-        liked: item -> score, as Personalize answers.
+        liked: item -> score, as Personalize answers; one without, or with 0, is as much liked as the average.
         weight: of the preference, 0 to 1; 0 leaves the order as it is.
     """
     if not items:
         return []
     least, most = min(scores), max(scores)
-    total = sum(liked.values())
+    known = {item: score for item, score in liked.items() if score > 0}
+    average = sum(known.values()) / max(len(known), 1)
     found = []
     for place, (item, score) in enumerate(zip(items, scores, strict=True)):
         own = (score - least) / (most - least) if most > least else 1.0
-        lift = liked.get(item, 0.0) / total * len(liked) if total > 0 else 0.0
-        preference = lift / (1 + lift) if total > 0 else 0.5
+        lift = known[item] / average if item in known else 1.0
+        preference = lift / (1 + lift)
         found.append(Blended(place, (1 - weight) * own + weight * preference, preference))
     return sorted(found, key=lambda hit: -hit.score)

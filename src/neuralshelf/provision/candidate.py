@@ -9,6 +9,7 @@ from typing import Any
 from opensearchpy import NotFoundError, OpenSearch, TransportError
 
 from neuralshelf.client import reason
+from neuralshelf.connectors.probe import rank
 from neuralshelf.connectors.spec import ConnectorSpec
 from neuralshelf.errors import ProvisionError
 from neuralshelf.provision.marker import Marker
@@ -60,6 +61,20 @@ def admit_candidate(
                 f"{Kind.MODEL}/{name}: the new endpoint gives other vectors than those in {where} ({told})",
                 hint="raise index.version and run neuralshelf migrate",
             )
+
+
+def admit_ranker(client: OpenSearch, connector_id: str, *, name: str, group_id: str, prefix: str) -> None:
+    """Return when a model on this connector ranks, or would if its campaign were there, which may be made later.
+
+    Raises:
+        ProvisionError: it does not answer; names cause and next step.
+    """
+    try:
+        with _candidate(client, connector_id, name, group_id, prefix) as model:
+            rank(client, model, name=f"{Kind.MODEL}/{name}")
+    except ProvisionError as fault:
+        if "(404)" not in fault.message:
+            raise
 
 
 @contextmanager

@@ -8,11 +8,12 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
+from neuralshelf.connectors.ranking import ranking_name
 from neuralshelf.connectors.resources import model_address, model_group
 from neuralshelf.connectors.spec import ROLES, ConnectorSpec, Role
 from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ProvisionError
-from neuralshelf.provision.candidate import admit_candidate
+from neuralshelf.provision.candidate import admit_candidate, admit_ranker
 from neuralshelf.provision.objects import OBJECTS, Scope
 from neuralshelf.provision.objects.index import documents
 from neuralshelf.provision.spaces import SAME, Space, agreement, decode, encode, measure
@@ -60,14 +61,19 @@ class VectorGuard:
         Raises:
             ProvisionError: it does not answer, or in another space than the index's.
         """
+        prefix = self.deployment.prefix
+        group_id = ids[model_group(prefix).address]
+        if model.name == ranking_name(prefix):
+            admit_ranker(self.client, connector_id, name=model.name, group_id=group_id, prefix=prefix)
+            return
         _, logical, spec = next(found for found in self._models() if found[0] == model.address)
         admit_candidate(
             self.client,
             connector_id,
             spec,
             name=model.name,
-            group_id=ids[model_group(self.deployment.prefix).address],
-            prefix=self.deployment.prefix,
+            group_id=group_id,
+            prefix=prefix,
             expected=self._expected(logical),
         )
 

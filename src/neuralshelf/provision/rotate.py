@@ -13,6 +13,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
+from neuralshelf.connectors.ranking import ranking_name
 from neuralshelf.connectors.runtime import Runtime
 from neuralshelf.connectors.spec import ROLES
 from neuralshelf.deployment import Deployment
@@ -148,10 +149,10 @@ def _other_versions(observed: Observed, deployment: Deployment) -> list[int]:
 
 def _outdated(observed: Observed, deployment: Deployment) -> Observed:
     """As if the connectors were made from something else."""
-    begin = f"{Kind.CONNECTOR}/{deployment.generation}-"
+    begin, ranking = f"{Kind.CONNECTOR}/{deployment.generation}-", f"{Kind.CONNECTOR}/{ranking_name(deployment.prefix)}"
     live = {
         address: replace(found, marker=replace(found.marker, fingerprint=""))
-        if found.marker and address.startswith(begin)
+        if found.marker and (address.startswith(begin) or address == ranking)
         else found
         for address, found in observed.live.items()
     }

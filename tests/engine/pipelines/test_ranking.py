@@ -1,6 +1,7 @@
 """Hits in the order of the person who asks, by the local ranker behind Personalize's contract, inside one `_search`."""
 
 import asyncio
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from neuralshelf.model_packages.ranker.contract import Contract
 from neuralshelf.model_packages.ranker.ranking import Ranker, Taste
@@ -24,7 +25,7 @@ READ_TIMEOUT = 1
 
 @dataclass
 class Mood:
-    """The ranker: up, "down" (500) or "hanging"."""
+    """The ranker: up, "strict" (as Personalize: items that nobody met come last, with 0), "down" (500) or "hanging"."""
 
     now: str = "up"
     asked: int = 0
@@ -35,12 +36,42 @@ class Mood:
                 self.asked += 1
                 if self.now == "hanging":
                     await asyncio.sleep(4 * READ_TIMEOUT)
+                if self.now == "strict":
+                    await app(scope, receive, _Strict(send))
+                    return
                 if self.now != "up":
                     await PlainTextResponse("gone", 500)(scope, receive, send)
                     return
             await app(scope, receive, send)
 
         return wrapped
+
+
+@dataclass
+class _Strict:
+    """Sends a ranking on as Personalize would: items of no interaction last, without a score, in any order."""
+
+    send: Send
+    start: Message | None = None
+    body: bytes = b""
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.start = message
+            return
+        self.body += message.get("body", b"")
+        if message.get("more_body"):
+            return
+        answer = json.loads(self.body)
+        ranked = answer["personalizedRanking"]
+        met = [one for one in ranked if one["itemId"] in ("gold", "blue")]
+        other = [{"itemId": one["itemId"], "score": 0.0} for one in reversed(ranked) if one not in met]
+        total = sum(one["score"] for one in met)
+        met = [{"itemId": one["itemId"], "score": one["score"] / total, "promotionName": None} for one in met]
+        response = JSONResponse({"personalizedRanking": met + other, "recommendationId": "RID-1"})
+        assert self.start is not None
+        await self.send({**self.start, "headers": response.raw_headers})
+        await self.send({"type": "http.response.body", "body": response.body})
 
 
 @dataclass(frozen=True)
@@ -88,6 +119,13 @@ def _up(ranked: Ranked) -> None:
     ranked.mood.now = "up"
 
 
+@pytest.mark.parametrize("ext", [{"user": None}, {}, {"weight": 1}, {"user": "ann", "weight": "much"}])
+def test_an_incomplete_question_gets_the_order_of_the_search(ranked: Ranked, ext: dict[str, Any]) -> None:
+    ranked.did("ann", "gold")
+    body = ranked.shop.rendered(text="teapot mug chair number", size=SIZE)
+    assert ids(ranked.shop.search(body | {"ext": {"ml_inference": ext}})) == ranked.order()
+
+
 def test_without_a_person_nothing_is_asked_and_nothing_changes(ranked: Ranked) -> None:
     before = ranked.mood.asked
     hits = ranked.ask()
@@ -111,8 +149,8 @@ def test_weight_0_is_the_order_of_the_search_exactly(ranked: Ranked) -> None:
 
 def test_weight_1_is_the_order_of_preference_and_within_it_that_of_the_search(ranked: Ranked) -> None:
     ranked.did("ben", "gold", "gold", "gold", "blue")
-    hits = ranked.ask(size=30, user="ben", user_weight=1)
-    preferences = [hit["_source"]["preference"] for hit in hits]
+    hits = ranked.ask(size=30, user="ben", user_weight=1, explain=True)
+    preferences = [hit["_source"]["rank"]["preference"] for hit in hits]
     assert preferences == sorted(preferences, reverse=True)
     colours = [hit["_source"]["colour"] for hit in hits]
     assert colours == sorted(colours, key=lambda colour: {"gold": 0, "blue": 1}.get(colour, 2))
@@ -129,15 +167,49 @@ def test_scores_are_those_that_are_reckoned_offline(ranked: Ranked, weight: floa
     items = [hit["_source"]["colour"] for hit in base]
     liked = dict(Ranker(ranked.store).rank("cleo", items))
     expected = blended(items, [hit["_score"] for hit in base], liked, weight)
-    hits = ranked.ask(size=36, user="cleo", user_weight=weight)
+    hits = ranked.ask(size=36, user="cleo", user_weight=weight, explain=True)
     assert [hit["_score"] for hit in hits] == pytest.approx([hit.score for hit in expected], abs=1e-6)
     by_id = {base[hit.place]["_id"]: hit for hit in expected}  # equals may come either way
     for hit in hits:
         offline = by_id.pop(hit["_id"])
         assert hit["_score"] == pytest.approx(offline.score, abs=1e-6)
-        assert hit["_source"]["preference"] == pytest.approx(offline.preference, abs=1e-6)
-        assert not {"rank_score", "rank_base"} & set(hit["_source"])
+        assert hit["_source"].pop("rank") == {"preference": pytest.approx(offline.preference, abs=1e-6)}
+        assert hit["_source"]["previous_score"] == base[offline.place]["_score"]
+        assert "rank_base" not in hit["_source"]
     assert not by_id
+    assert all("rank" not in hit["_source"] for hit in ranked.ask(user="cleo", user_weight=weight))
+
+
+def test_what_nobody_met_is_as_much_liked_as_the_average_of_what_was_met(ranked: Ranked) -> None:
+    ranked.did("ben", "gold", "gold", "gold", "blue")
+    ranked.mood.now = "strict"
+    hits = ranked.ask(size=36, user="ben", user_weight=0.5, explain=True)
+    found = {hit["_source"]["colour"]: hit["_source"]["rank"]["preference"] for hit in hits}
+    assert found["gold"] > 0.5 > found.pop("blue")
+    assert {preference for colour, preference in found.items() if colour != "gold"} == {0.5}
+
+
+def test_everybody_is_ranked_however_many_ask(ranked: Ranked) -> None:
+    ranked.did("hal", *["gold"] * 5)
+    for number in range(100):  # of 75 compilations in five minutes a search may need none
+        text = f"teapot mug chair number {number}"
+        hits = ranked.shop.ask(text=text, size=36, user="hal", user_weight=1)
+        assert hits[0]["_source"]["colour"] == "gold", number
+
+
+def test_hits_without_an_item_are_ranked_among_the_others(ranked: Ranked, catalogue: Any) -> None:
+    ranked.did("ivy", *["gold"] * 5)
+    plain = {name: value for name, value in catalogue[0].document.items() if name != "colour"}
+    assert not ranked.shop.index_all({"plain": plain, "both": {**plain, "colour": ["gold", "blue"]}})
+    try:
+        hits = ranked.shop.ask(text=plain["title"], size=36, user="ivy", user_weight=1, explain=True)
+        found = {hit["_id"]: hit["_source"]["rank"]["preference"] for hit in hits}
+        assert found["plain"] == 0.5
+        assert found["both"] == max(found.values()) > 0.5
+        assert hits[0]["_source"]["colour"] in ("gold", ["gold", "blue"])
+    finally:
+        ranked.shop.client.delete(index="ranked", id="plain", refresh=True)
+        ranked.shop.client.delete(index="ranked", id="both", refresh=True)
 
 
 def test_three_people_see_three_first_pages(ranked: Ranked) -> None:

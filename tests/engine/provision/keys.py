@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from neuralshelf.connectors.runtime import Runtime
+from neuralshelf.model_packages.ranker.contract import Contract
 from neuralshelf.model_packages.server.app import create_app
 from neuralshelf.model_packages.server.endpoints import standard_endpoints
 from neuralshelf.model_packages.server.limits import Limits
@@ -115,7 +116,7 @@ class _Note:
 
 
 @contextmanager
-def key_server(host: str, keys: Keys | None = None) -> Iterator[KeyServer]:
+def key_server(host: str, keys: Keys | None = None, ranker: Contract | None = None) -> Iterator[KeyServer]:
     """A running one, reached as `host` by the engine; with no key yet unless some are given."""
     opened = bound_socket("127.0.0.1" if host == "127.0.0.1" else "0.0.0.0", 0)
     found = KeyServer(f"http://{host}:{opened.getsockname()[1]}", keys or Keys())
@@ -124,6 +125,7 @@ def key_server(host: str, keys: Keys | None = None) -> Iterator[KeyServer]:
         standard_endpoints(ToyEncoder(), ToyEncoder()),
         credentials=found.keys,
         limits=limits,
+        ranker=ranker,
         middleware=[Middleware(_Note, server=found)],
     )
     ready = threading.Event()

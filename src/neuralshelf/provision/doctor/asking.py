@@ -19,7 +19,7 @@ REQUEST_SECONDS = 8
 PREDICT_SECONDS = 10
 
 _ACTION = re.compile(r"no permissions for \[([^\]]+)\]|not authorized to perform: (\S+)")
-_PREDICT = "/_plugins/_ml/_predict/"
+_PREDICT = re.compile(r"/_plugins/_ml/(_predict/|models/[^/]+/_predict$)")
 _QUESTION = "/_search"
 
 
@@ -55,7 +55,7 @@ class _ReadOnly(Transport):
         ignore: Collection[int] = (),
         headers: Mapping[str, str] | None = None,
     ) -> Any:
-        asking = method in ("GET", "HEAD") or url.endswith(_QUESTION) or url.startswith(_PREDICT)
+        asking = method in ("GET", "HEAD") or url.endswith(_QUESTION) or _PREDICT.match(url) is not None
         assert asking, f"{method} {url} is no question"
         bounded = {"request_timeout": REQUEST_SECONDS, **(params or {})}
         return self._way.perform_request(method, url, headers=headers, params=bounded, body=body)
@@ -106,7 +106,7 @@ class Asker:
         body = {"text_docs": documents, "return_number": True, "target_response": ["sentence_embedding"]}
         params = {"request_timeout": PREDICT_SECONDS}
         return self.client.transport.perform_request(
-            "POST", f"{_PREDICT}text_embedding/{model_id}", params=params, body=body
+            "POST", f"/_plugins/_ml/_predict/text_embedding/{model_id}", params=params, body=body
         )
 
     def _send(

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException
 
+from neuralshelf.connectors.probe import rank
+from neuralshelf.connectors.ranking import ranking_name
 from neuralshelf.connectors.runtime import Runtime
 from neuralshelf.deployment import Deployment
-from neuralshelf.errors import NeuralshelfError
+from neuralshelf.errors import NeuralshelfError, ProvisionError
 from neuralshelf.provision.doctor.asking import Asker, Away, Json, Unanswered, quiet, read_only
 from neuralshelf.provision.doctor.cluster import Health, Nodes, Settings, check_version
 from neuralshelf.provision.doctor.faults import FAULTS
@@ -18,6 +20,7 @@ from neuralshelf.provision.doctor.models import Answer, LiveModel, ask_models, c
 from neuralshelf.provision.doctor.reach import greet, not_opensearch, why_away
 from neuralshelf.provision.doctor.vectors import check_dimensions, check_spaces, check_used
 from neuralshelf.provision.lock import holder
+from neuralshelf.provision.marker import Marker
 from neuralshelf.provision.plan import Change
 from neuralshelf.provision.provisioner import Provisioner
 from neuralshelf.resource import Kind, Resource
@@ -69,6 +72,7 @@ class _Examination:
             "models": self._models,
             "endpoints": self._answers,
             "vectors": self._vectors,
+            "ranker": self._ranker,
             "lock": self._lock,
             "configuration": self._drift,
         }
@@ -140,6 +144,17 @@ class _Examination:
             raise Unanswered
         yield from check_used(self.ask, self.indexes.found, self.models)
         yield from check_spaces(self.indexes.found, self.answers)
+
+    def _ranker(self) -> Iterator[Finding]:
+        if self.deployment.config.ranking is None:
+            return
+        name = ranking_name(self.deployment.prefix)
+        hits = self.ask.search("/_plugins/_ml/models/_search", {"query": {"term": {"name.keyword": name}}})
+        for model in [hit["_id"] for hit in hits if Marker.find(hit["_source"].get("description"))]:
+            try:
+                rank(self.ask.client, model, name=name)
+            except ProvisionError as fault:
+                yield finding("ranker-silent", f"{Kind.MODEL}/{name}", said=fault.message, hint=fault.hint)
 
     def _lock(self) -> Iterator[Finding]:
         prefix = self.deployment.prefix

@@ -236,6 +236,12 @@ _ENDPOINT = (
         "answers there now, and its vectors can't be compared with the old ones",
         "bring the old model back, or raise index.version and run neuralshelf migrate",
     ),
+    Fault(
+        "ranker-silent",
+        "{said}; searches for a person come in the order that they have for everybody",
+        "{hint}",
+        "warning",
+    ),
 )
 
 _INDEX = (

@@ -5,7 +5,8 @@ from typing import Any
 
 from opensearchpy import AuthorizationException, NotFoundError, OpenSearch
 
-from neuralshelf.connectors.probe import TEXT, embed, picture
+from neuralshelf.connectors.probe import TEXT, embed, picture, rank
+from neuralshelf.connectors.ranking import ranking_name
 from neuralshelf.connectors.spec import SageMakerText
 from neuralshelf.errors import ProvisionError
 from neuralshelf.provision.objects.ml import ML
@@ -13,6 +14,7 @@ from neuralshelf.provision.spaces import SAME, Space, agreement
 from neuralshelf.provision.verify.check import Check
 from neuralshelf.provision.verify.subject import Model, Subject
 from neuralshelf.provision.verify.wiring import APPLY, MIGRATE
+from neuralshelf.resource import Kind
 
 Json = Any
 
@@ -87,6 +89,23 @@ def check_answers(subject: Subject, model: Model, workers: tuple[str, ...], name
     if not _kept(subject, model):
         return Check(name, model.address, True, f"{through}; no vector field to compare with")
     return Check(name, model.address, True, f"cosine {worst:.5f} or more, {through}")
+
+
+def check_ranker(subject: Subject) -> Iterator[Check]:
+    """Whether the ranker answers: a search that it fails comes in the order it has, and says nothing."""
+    if subject.deployment.config.ranking is None:
+        return
+    address = f"{Kind.MODEL}/{ranking_name(subject.deployment.prefix)}"
+    live = subject.live.get(address)
+    if live is None or not subject.owns(live):
+        yield Check("ranker-answers", address, False, "does not exist", APPLY)
+        return
+    try:
+        rank(subject.client, live.id, name=address)
+    except ProvisionError as fault:
+        yield Check("ranker-answers", address, False, fault.message.removeprefix(f"{address}: "), fault.hint)
+    else:
+        yield Check("ranker-answers", address, True, "it ranks")
 
 
 def _kept(subject: Subject, model: Model) -> dict[str, Space]:

@@ -11,7 +11,7 @@ from neuralshelf.errors import ProvisionError
 from neuralshelf.provision.observe import observe
 from neuralshelf.provision.spaces import Space, read_spaces
 from neuralshelf.provision.verify.check import Check, Verification
-from neuralshelf.provision.verify.models import check_answers, check_deployed, node_names
+from neuralshelf.provision.verify.models import check_answers, check_deployed, check_ranker, node_names
 from neuralshelf.provision.verify.searches import check_searches
 from neuralshelf.provision.verify.subject import Subject
 from neuralshelf.provision.verify.vectors import check_documents_in, check_kept, check_queries
@@ -75,6 +75,7 @@ def _checks(subject: Subject, sample: int) -> Iterator[Check]:
         return
     for model in subject.models:
         yield check_answers(subject, model, workers[model.address], names)
+    yield from check_ranker(subject)
     if of in subject.live:
         yield from _answered("document-to-vector", of, lambda: check_documents_in(subject))
         yield from _answered("query-to-vector", of, lambda: check_queries(subject))

@@ -1,0 +1,99 @@
+"""The model that ranks, through the life of a deployment: it is tried, rotated, verified and looked after as others."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from neuralshelf.engine import Engine
+from neuralshelf.errors import ProvisionError
+from neuralshelf.model_packages.ranker.contract import Contract
+from neuralshelf.model_packages.ranker.ranking import Ranker
+from neuralshelf.model_packages.ranker.store import Interactions
+from neuralshelf.provision.doctor import diagnose
+from neuralshelf.provision.provisioner import Provisioner
+from neuralshelf.provision.verify import verify
+from tests.engine.provision.conftest import MakeProject
+from tests.engine.provision.deployment import SMALL, Project
+from tests.engine.provision.keys import Key, KeyServer, key_server
+from tests.engine.provision.rotation.rotating import applied, owned, turned
+
+RANKED = {
+    **SMALL,
+    "index": {**SMALL["index"], "fields": {"title": "text", "kind": "keyword"}},
+    "ranking": {"item": "kind"},
+}
+
+
+@pytest.fixture
+def server(tmp_path: Path, engine: Engine) -> Iterator[KeyServer]:
+    with ExitStack() as stack:
+        store = Interactions(tmp_path / "interactions.db")
+        stack.callback(store.close)
+        yield stack.enter_context(key_server(engine.host_address, ranker=Contract(Ranker(store))))
+
+
+@pytest.fixture
+def key(server: KeyServer) -> Key:
+    return server.keys.issue()
+
+
+@pytest.fixture
+def shop(make_project: MakeProject, server: KeyServer, key: Key) -> Project:
+    return applied(make_project(RANKED, server.served(key)), server.runtime(key))
+
+
+def ranking(shop: Project, kind: str) -> dict[str, object]:
+    return {identity: body for identity, body in owned(shop, kind).items() if body["name"].endswith("-ranking")}
+
+
+def test_another_weight_goes_into_the_model_that_is_there(shop: Project, server: KeyServer, key: Key) -> None:
+    model, connector = set(ranking(shop, "models")), set(ranking(shop, "connectors"))
+    shop.edit("ranking.weight", 0.9)
+    applied(shop, server.runtime(key))
+    assert set(ranking(shop, "models")) == model
+    assert not set(ranking(shop, "connectors")) & connector
+    assert Provisioner(shop.client, shop.deployment(), server.runtime(key)).plan().writes == ()
+
+
+def test_credentials_of_the_ranker_are_rotated_with_the_others(shop: Project, server: KeyServer, key: Key) -> None:
+    new = server.keys.issue(temporary=True)
+    done = turned(shop, server.runtime(new), force=True)
+    assert len(done.connectors) == len(done.models) == 3
+    server.keys.revoke(key)
+    found = verify(shop.client, shop.deployment(), server.runtime(new))
+    assert next(check for check in found.checks if check.name == "ranker-answers").ok
+    assert server.last(new) > server.last(key)
+
+
+def test_a_ranker_that_refuses_keeps_its_connector(shop: Project, server: KeyServer, key: Key) -> None:
+    before = set(ranking(shop, "connectors"))
+    server.keys.revoke(key)
+    shop.edit("ranking.weight", 0.9)
+    with pytest.raises(ProvisionError, match=r"ranking.*security token"):
+        applied(shop, server.runtime(key))
+    assert set(ranking(shop, "connectors")) == before
+
+
+def test_a_ranker_that_does_not_answer_is_told_by_verify_and_doctor(shop: Project, server: KeyServer, key: Key) -> None:
+    deployment, runtime = shop.deployment(), server.runtime(key)
+    found = diagnose(deployment.environment.cluster, shop.client, deployment, runtime)
+    assert "ranker-silent" not in {finding.code for finding in found.findings}
+    server.keys.revoke(key)
+    found = diagnose(deployment.environment.cluster, shop.client, deployment, runtime)
+    silent = next(finding for finding in found.findings if finding.code == "ranker-silent")
+    assert silent.severity == "warning"
+    assert "security token" in silent.cause
+    checks = {check.name: check for check in verify(shop.client, deployment, runtime).checks}
+    assert checks["ranker-answers"].ok is False
+    assert "credentials" in checks["ranker-answers"].remedy
+
+
+def test_without_ranking_its_objects_go(shop: Project, server: KeyServer, key: Key) -> None:
+    assert ranking(shop, "models")
+    del shop.config["ranking"]
+    shop.write()
+    applied(shop, server.runtime(key))
+    assert not ranking(shop, "models")
+    assert not ranking(shop, "connectors")

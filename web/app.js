@@ -118,12 +118,12 @@ async function send({ text, image, filters, size, vector_weight, user, user_weig
 
 /** Say in what the answer is less than what was asked for. */
 function warn({ degraded, ranked }, { image, user }) {
-  const status = "See why with: neuralshelf status";
+  const why = (verb) => `See why with: neuralshelf ${verb}`;
   if (degraded) {
     const reason = degraded.replaceAll("'", "’");
     const missing = ranked === 0 ? `, not in the order of ${user}` : "";
-    notify(`${reason}: these hits are by keywords alone${missing}.`, image ? `Your picture was left out. ${status}` : status);
-  } else if (ranked === 0) notify("The ranker gave no order: these hits are in the order of the search.", status);
+    notify(`${reason}: these hits are by keywords alone${missing}.`, (image ? "Your picture was left out. " : "") + why("status"));
+  } else if (ranked === 0) notify("The ranker gave no order: these hits are in the order of the search.", why("doctor"));
 }
 
 const counted = ({ total, at_least }) => (at_least ? "more than " : "") + plural(total, "product");

@@ -104,7 +104,7 @@ def search(
     if picture is not None:
         values["image"] = picture
     if user is not None:
-        values |= {"user": user, "user_weight": user_weight, "size": max(size, RANKED)}
+        values |= {"user": user, "user_weight": user_weight, "explain": True, "size": max(size, RANKED)}
     asking = _Asking(client, index, product, fallback.deadline if fallback else TIMEOUT_SECONDS)
     try:
         return asking.ask(template, values, size)

@@ -264,7 +264,7 @@ class Storefront:
             params["text"] = text
         if question.user and self.ranking and question.asks_models:
             # No more than these: what comes after them in the order of the search may be among them, or ranked behind.
-            params |= {"user": question.user, "from": 0, "size": RANKED}
+            params |= {"user": question.user, "explain": True, "from": 0, "size": RANKED}
             if question.user_weight is not None:
                 params["user_weight"] = question.user_weight
         if question.image and not question.keyword_only:

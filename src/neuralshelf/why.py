@@ -27,14 +27,15 @@ class Why:
 
 
 def why(hit: Mapping[str, Any], weight: float) -> Why | None:
-    """The parts of one hit of `_search`; None when it was not ranked: nobody was named, or no ranker answered.
+    """The parts of one hit of a `_search` that said `explain`; None when it was not ranked: nobody was named, or no ranker
+    answered.
 
     Args:
         weight: that the request brought, or else the configured one. Relevance follows from it, since hits beyond the
             page, which are not in the answer, were ranked as well.
     """
-    found = hit["_source"]
-    search, preference = found.get("previous_score"), found.get("preference")
+    search, rank = hit["_source"].get("previous_score"), hit["_source"].get("rank")
+    preference = rank.get("preference") if isinstance(rank, Mapping) else None
     if not isinstance(search, int | float) or not isinstance(preference, int | float):
         return None
     relevance = None

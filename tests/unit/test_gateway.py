@@ -314,7 +314,7 @@ def test_a_person_has_the_first_hundred_ranked_whatever_page_is_asked_for(engine
         found = ask(browser, text="mug", user="host", user_weight=0, size=2, **{"from": 2}).json()
         asked = json.loads(engine.searches[-1])
         assert (asked["from"], asked["size"]) == ("0", "100")
-        assert asked["_asked"] == {"text": "mug", "user": "host", "user_weight": 0}
+        assert asked["_asked"] == {"text": "mug", "user": "host", "user_weight": 0, "explain": True}
         assert [hit["id"] for hit in found["hits"]] == ["mug-2", "mug-3"]
         assert (found["more"], found["ranked"], found["hits"][0]["why"]) == (True, 0, None)
         assert ask(browser, text="mug", user="host", size=2, **{"from": 100}).json()["more"] is False

@@ -11,7 +11,7 @@ from neuralshelf.why import Why, why
 
 
 def ranked(score: float, search: float, preference: float) -> dict[str, Any]:
-    return {"_id": "a", "_score": score, "_source": {"previous_score": search, "preference": preference}}
+    return {"_id": "a", "_score": score, "_source": {"previous_score": search, "rank": {"preference": preference}}}
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.3, 0.5, 0.95])
@@ -35,7 +35,17 @@ def test_relevance_stays_between_0_and_1_when_scores_are_rounded() -> None:
         assert found.relevance in (0.0, 1.0)
 
 
-@pytest.mark.parametrize("source", [{}, {"previous_score": 0.5}, {"preference": 0.5}, {"previous_score": "?"}])
+@pytest.mark.parametrize(
+    "source",
+    [
+        {},
+        {"previous_score": 0.5},
+        {"rank": {"preference": 0.5}},
+        {"previous_score": "?", "rank": {"preference": 0.5}},
+        {"previous_score": 0.5, "rank": {}},
+        {"previous_score": 0.5, "rank": 3},
+    ],
+)
 def test_a_hit_that_was_not_ranked_has_none(source: dict[str, Any]) -> None:
     assert why({"_id": "a", "_score": 0.5, "_source": source}, 0.5) is None
 

@@ -76,7 +76,7 @@ def search(words: argparse.Namespace) -> int:
         print(note, file=sys.stderr)
     if person and found.hits and not found.is_ranked:
         note = f"the ranker gave no order for {words.user}: these hits are in the order of the search"
-        print(f"neuralshelf: {note}; next: neuralshelf status", file=sys.stderr)
+        print(f"neuralshelf: {note}; next: neuralshelf doctor", file=sys.stderr)
     return 0
 
 

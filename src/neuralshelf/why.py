@@ -27,8 +27,8 @@ class Why:
 
 
 def why(hit: Mapping[str, Any], weight: float) -> Why | None:
-    """The parts of one hit of a `_search` that said `explain`; None when it was not ranked: nobody was named, or no ranker
-    answered.
+    """The parts of one hit of a `_search` that said `explain`; None when it was not ranked: nobody was named, or no
+    ranker answered.
 
     Args:
         weight: that the request brought, or else the configured one. Relevance follows from it, since hits beyond the

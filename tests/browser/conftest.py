@@ -24,6 +24,7 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from neuralshelf import yamlfile
+from neuralshelf.connectors.ranking import RankingSpec
 from neuralshelf.deployment import Config
 from neuralshelf.gateway import create_gateway
 from neuralshelf.objects import Finder
@@ -137,7 +138,7 @@ def stack(chromium: str, request: pytest.FixtureRequest) -> Iterator[PageStack]:
 
 
 @contextmanager
-def serving(folder: Path, finder: Finder | None = None) -> Iterator[Shop]:
+def serving(folder: Path, finder: Finder | None = None, ranking: RankingSpec | None = None) -> Iterator[Shop]:
     """The gateway over a shop of its own, on a free port."""
     config = Config.parse(yamlfile.load(CONFIG), CONFIG.name)
     engine = Engine(products(folder), folder)
@@ -147,6 +148,7 @@ def serving(folder: Path, finder: Finder | None = None) -> Iterator[Shop]:
         search=config.search,
         pictures=lambda: {"sample": folder},
         finder=finder,
+        ranking=ranking,
     )
     server = uvicorn.Server(uvicorn.Config(gateway, log_level="warning", lifespan="off"))
     listener = socket.create_server(("127.0.0.1", 0))

@@ -5,12 +5,15 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from .conftest import Shop, tab_of
+from neuralshelf.connectors.ranking import RankingSpec
+
+from .conftest import Shop, serving, tab_of
 from .stack import MARKUP, PEOPLE, PageStack, rows
 
 QUERY = "/?q=something+red"
@@ -20,6 +23,7 @@ LIKED = {
     "musician": {"acoustic guitar", "drum"},
     "host": {"teapot", "wine glass"},
 }
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 COUNT_MOVES = """
     window.moves = 0;
     const animate = Element.prototype.animate;
@@ -33,7 +37,7 @@ CONTRAST = """(element) => {
         .reduce((sum, value, at) => sum + value * [0.2126, 0.7152, 0.0722][at], 0);
     let ground = element;
     while (getComputedStyle(ground).backgroundColor === "rgba(0, 0, 0, 0)") ground = ground.parentElement;
-    const both = [light(getComputedStyle(element).color), light(getComputedStyle(ground).backgroundColor)].sort();
+    const both = [light(getComputedStyle(element).color), light(getComputedStyle(ground).backgroundColor)].sort((one, other) => one - other);
     return (both[1] + 0.05) / (both[0] + 0.05);
 }"""
 
@@ -101,6 +105,7 @@ def test_three_people_see_three_first_pages_and_nobody_the_order_of_the_search(p
     base = opened(page, QUERY)
     expect(page.get_by_text("Why here")).to_have_count(0)
     expect(preference(page)).to_be_disabled()
+    assert base["took"] > 1, "OpenSearch's own figure, which is wrong where hits are reranked"
     answers = {name: choose(page, name) for name in PEOPLE}
     pages = {name: order(answer)[:5] for name, answer in {"": base, **answers}.items()}
     assert len(set(map(frozenset, pages.values()))) == 4
@@ -191,7 +196,7 @@ def reloaded(page: Page) -> dict[str, Any]:
     return shown(page, response.value.json())
 
 
-@pytest.mark.parametrize("weight", ["2", "-1", "much", ""])
+@pytest.mark.parametrize("weight", ["2", ""])
 def test_a_weight_in_a_link_that_is_none_is_the_configured_one(page: Page, weight: str) -> None:
     opened(page, f"{QUERY}&user=host&user_weight={weight}")
     expect(preference(page)).to_have_value("50")
@@ -305,20 +310,22 @@ def test_every_control_has_a_name_and_changes_are_announced(page: Page) -> None:
         assert page.locator(announced).get_attribute("role") == "status"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 360, 1280])
-def test_it_fits_and_can_be_read(page: Page, width: int, scheme: Any) -> None:
-    page.emulate_media(color_scheme=scheme)
-    page.set_viewport_size({"width": width, "height": 740})
+def test_it_fits_and_can_be_read(page: Page) -> None:
     opened(page, f"{QUERY}&user=musician")
     page.get_by_label("Learn from clicks").check()
-    for place in (0, 1):
-        page.locator(".why summary").nth(place).click()
-        expect(page.locator(".why dl").nth(place)).to_be_visible()
-        inner, wide = page.evaluate("[innerWidth, document.documentElement.scrollWidth]")
-        assert wide <= inner
-    for text in (".why .liked", ".why[open] dd", ".why summary span", "#kept", "#summary"):
-        assert page.locator(text).first.evaluate(CONTRAST) >= 4.5, text
+    for width in (320, 360, 1280):
+        page.set_viewport_size({"width": width, "height": 740})
+        for place in (0, 1):
+            page.locator(".why summary").nth(place).click()
+            expect(page.locator(".why dl").nth(place)).to_be_visible()
+            inner, wide = page.evaluate("[innerWidth, document.documentElement.scrollWidth]")
+            assert wide <= inner == width
+        page.locator(".why summary").nth(1).click()
+    page.locator(".why summary").first.click()
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        for text in (".why .liked", ".why[open] dd", ".why summary span", "#kept", "#summary"):
+            assert page.locator(text).first.evaluate(CONTRAST) >= 4.5, (scheme, text)
 
 
 def test_the_head_of_the_page_stays_where_it_is(page: Page) -> None:
@@ -352,6 +359,19 @@ def test_the_command_line_finds_the_same(page: Page, stack: PageStack) -> None:
     table = stack.run(*words)
     assert "relevance" in table
     assert "in the order of host: score = 0.3 × relevance + 0.7 × preference" in table
+
+
+def test_words_alone_are_in_nobodys_order_and_the_page_says_so(browser: Browser, tmp_path: Path) -> None:
+    ranking = RankingSpec(item="kind", people=("host",))
+    with serving(tmp_path, ranking=ranking) as shop, tab_of(browser, shop) as tab:
+        shop.engine.models_away = True
+        tab.goto("/?q=red+teapot&user=host")
+        expect(tab.get_by_text("Plain red teapot").first).to_be_visible()
+        expect(tab.get_by_role("alert")).to_contain_text("by keywords alone, not in the order of host.")
+        tab.goto("/?q=plain&user=host")
+        tab.get_by_role("button", name="Show more").click()
+        expect(tab.locator(".card")).to_have_count(48)
+        expect(tab.get_by_role("alert")).to_contain_text("not in the order of host")
 
 
 def test_a_page_that_ranks_nothing_shows_nothing_of_this(browser: Browser, served: Shop) -> None:

@@ -37,8 +37,8 @@ CONTRAST = """(element) => {
         .reduce((sum, value, at) => sum + value * [0.2126, 0.7152, 0.0722][at], 0);
     let ground = element;
     while (getComputedStyle(ground).backgroundColor === "rgba(0, 0, 0, 0)") ground = ground.parentElement;
-    const both = [light(getComputedStyle(element).color), light(getComputedStyle(ground).backgroundColor)].sort((one, other) => one - other);
-    return (both[1] + 0.05) / (both[0] + 0.05);
+    const both = [getComputedStyle(element).color, getComputedStyle(ground).backgroundColor].map(light);
+    return (Math.max(...both) + 0.05) / (Math.min(...both) + 0.05);
 }"""
 
 pytestmark = pytest.mark.slow

@@ -1,10 +1,11 @@
 """What is known about each kind of object: how it is read, compared, written and deleted."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from opensearchpy import NotFoundError, OpenSearch
+from opensearchpy import NotFoundError, OpenSearch, TransportError
 
 from neuralshelf.provision.live import Live
 from neuralshelf.provision.marker import Marker
@@ -14,6 +15,8 @@ if TYPE_CHECKING:  # numpy: a plan does without
     from neuralshelf.provision.spaces import Space
 
 Json = Any
+
+PATIENCE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -68,9 +71,16 @@ class Writing:
     unused: list[str] = field(default_factory=list)
 
     def send(self, method: str, path: str, body: Json = None, **params: Any) -> Json:
-        """One writing request."""
-        self.check()
-        return self.client.transport.perform_request(method, path, params=params or None, body=body)
+        """One writing request, repeated while an index that the cluster has made for it is not up yet."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            self.check()
+            try:
+                return self.client.transport.perform_request(method, path, params=params or None, body=body)
+            except TransportError as fault:
+                if fault.status_code != 503 or "No shard available" not in str(fault) or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.5)
 
     def body(self, resource: Resource) -> dict[str, Json]:
         """The body with ids and with the marker in its description."""

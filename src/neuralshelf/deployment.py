@@ -7,6 +7,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from neuralshelf import yamlfile
+from neuralshelf.checker.facts import Facts, facts_of
 from neuralshelf.connectors.ranking import RankingSpec, ranking_resources
 from neuralshelf.connectors.resources import cluster_settings, connector_resources, model_address, model_group
 from neuralshelf.connectors.runtime import Runtime
@@ -99,6 +100,12 @@ class Deployment:
             return None
         fits = (centroids.generation, centroids.vector) == (self.generation, spec.vector)
         return centroids.numbering(spec) if fits else None
+
+    @property
+    def facts(self) -> Facts:
+        """What a search is held against, of the configuration alone."""
+        config, store = self.config, self.environment.store
+        return facts_of(config.index, config.search, config.connectors, store=store, prefix=self.generation)
 
     def resources(self, runtime: Runtime) -> list[Resource]:
         """Everything the cluster must hold for this deployment, for models that answer at `runtime`."""

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, model_validator
 
 from neuralshelf import yamlfile
-from neuralshelf.checker.facts import Facts, facts_of
 from neuralshelf.connectors.ranking import RankingSpec, ranking_resources
 from neuralshelf.connectors.resources import cluster_settings, connector_resources, model_address, model_group
 from neuralshelf.connectors.runtime import Runtime
@@ -22,6 +21,9 @@ from neuralshelf.pipelines.ranking import Ranking
 from neuralshelf.pipelines.spec import IndexSpec, SearchSpec, check
 from neuralshelf.resource import Resource
 from neuralshelf.settings import Environment
+
+if TYPE_CHECKING:
+    from neuralshelf.checker.facts import Facts
 
 
 class Config(Frozen):
@@ -102,8 +104,10 @@ class Deployment:
         return centroids.numbering(spec) if fits else None
 
     @property
-    def facts(self) -> Facts:
+    def facts(self) -> "Facts":
         """What a search is held against, of the configuration alone."""
+        from neuralshelf.checker.facts import facts_of
+
         config, store = self.config, self.environment.store
         return facts_of(config.index, config.search, config.connectors, store=store, prefix=self.generation)
 

@@ -146,7 +146,7 @@ def _searching(verb: Verb) -> None:
     batch.add(verb)
     coverage.add(verb)
     cluster.add(verb)
-    interactions.add(verb("interactions", interactions.status, "what people did with products"))
+    interactions.add(verb("interactions", interactions.several, "what people did with products"))
     letters.add(verb("deadletters", letters.listed, "what could not be indexed, and why"))
     made = verb("search", searching.search, "search by text, by picture, or by both")
     made.add_argument("text", nargs="?")

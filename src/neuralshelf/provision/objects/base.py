@@ -61,6 +61,7 @@ class Writing:
         check: raises when the lock was lost; called before each write.
         guard: None writes without looking at vectors (parts of a deployment, in tests).
         unused: ids of new connectors that no model points at yet.
+        left: ids of connectors that the cluster does not delete yet (`connector.mistaken`).
     """
 
     client: OpenSearch
@@ -69,6 +70,7 @@ class Writing:
     check: Callable[[], None] = lambda: None
     guard: Guard | None = None
     unused: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
 
     def send(self, method: str, path: str, body: Json = None, **params: Any) -> Json:
         """One writing request, repeated while an index that the cluster has made for it is not up yet."""
@@ -106,7 +108,7 @@ class Object(Protocol):
         """Make or change it; returns its id."""
 
     def delete(self, writing: Writing, live: Live) -> None:
-        """Take it away; nothing when it is gone already."""
+        """Take it away; nothing when it is gone already. What the cluster does not delete yet is in `writing.left`."""
 
 
 def unmarked(description: str | None) -> tuple[str, Marker | None]:

@@ -155,7 +155,7 @@ EVENTS: tuple[Callable[[Project, Path], None], ...] = (
 
 
 def test_a_saved_plan_that_no_longer_holds_is_refused_whatever_the_reason(small: Project) -> None:
-    small.run("apply")
+    small.apply()
     small.edit("connectors.text.ingest", {"read_timeout": 44})
     file = small.folder / "stale.plan"
     right = dict(small.environ)

@@ -36,6 +36,7 @@ const post = (path, content, signal) =>
 
 export const search = (question, signal) => post("/api/search", question, signal);
 export const objects = (look, signal) => post("/api/objects", look, signal);
+export const keepView = (view) => post("/api/views", view);
 
 export const facets = () => call("/api/facets");
 export const status = () => call("/api/status");

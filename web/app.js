@@ -5,6 +5,7 @@ import * as api from "./api.js";
 import { $, make, plural } from "./dom.js";
 import { filterPanel } from "./filters.js";
 import { objectPicker } from "./objects.js";
+import { personPicker } from "./people.js";
 import { picturePicker } from "./picture.js";
 import { hideRequest, showRequest } from "./request.js";
 import { showDone, showHits, showTiles, showWaiting } from "./results.js";
@@ -21,6 +22,7 @@ let asked = null; // the question whose hits are shown, and how many there are
 let running = null; // AbortController of the question under way
 
 const filters = filterPanel(() => ask());
+const person = personPicker(() => ask());
 const picture = picturePicker({
   taken(base64, { url, preselect = true }) {
     image = base64;
@@ -48,8 +50,7 @@ const objects = objectPicker({
 function question() {
   const asks = { text: $("text").value.trim(), image: crop ?? image, part: crop !== null, filters: filters.parameters(), size: PAGE_SIZE };
   if (weight !== null) asks.vector_weight = weight;
-  if ($("user").value) asks.user = $("user").value;
-  return asks;
+  return { ...asks, ...person.parameters() };
 }
 
 const isEmpty = ({ text, image, filters }) => !text && !image && Object.keys(filters).length === 0;
@@ -69,20 +70,21 @@ async function ask({ again = false } = {}) {
   const answer = await send(asks);
   if (!answer) return;
   const { hits } = answer;
-  asked = { ...asks, keyword_only: answer.keyword_only, best: Math.max(1, ...hits.map((hit) => hit.score ?? 0)) };
+  asked = { ...asks, keyword_only: answer.keyword_only, ranked: answer.ranked, best: Math.max(1, ...hits.map((hit) => hit.score ?? 0)) };
   asked.scored = Boolean(asks.text || asks.image);
   asked.from = hits.length;
   showHits(hits, { ...asked, similar });
   $("more").hidden = !answer.more;
   showRequest(answer.body, about.search_url, about.index);
-  $("summary").textContent = hits.length ? `${counted(answer)} ${manner(asked)} in ${answer.took} ms` : "";
+  $("summary").textContent = hits.length ? `${counted(answer)} ${manner(asked)} in ${answer.took} ms${order(answer, asked)}` : "";
   if (!hits.length) notify("No product fits.", "Try other words, or take away a filter.");
 }
 
 async function more() {
   const answer = await send(asked);
   if (!answer) return;
-  if (answer.keyword_only !== asked.keyword_only) return ask({ again: true }); // the models went away meanwhile
+  const same = answer.keyword_only === asked.keyword_only && (asked.keyword_only || answer.ranked === asked.ranked);
+  if (!same) return ask({ again: true }); // models or ranker went away meanwhile
   asked.from += answer.hits.length;
   showHits(answer.hits, { ...asked, similar, add: true })?.focus();
   $("more").hidden = !answer.more;
@@ -90,15 +92,15 @@ async function more() {
 }
 
 /** The answer, or null when it failed (the page says why) or a newer question took over. */
-async function send({ text, image, filters, size, vector_weight, user, keyword_only, from }) {
+async function send({ text, image, filters, size, vector_weight, user, user_weight, keyword_only, from }) {
   running?.abort();
   const mine = (running = new AbortController());
-  const asks = { text, image, filters, size, vector_weight, user, keyword_only, from };
+  const asks = { text, image, filters, size, vector_weight, user, user_weight, keyword_only, from };
   showWaiting();
   if (!keyword_only) notify(null);
   try {
     const answer = await api.search(asks, mine.signal);
-    if (answer.degraded) notify(`${typographic(answer.degraded)}: these hits are by keywords alone.`, degradedHint(asks));
+    warn(answer, asks);
     return answer;
   } catch (fault) {
     if (fault.name === "AbortError") return null;
@@ -114,9 +116,15 @@ async function send({ text, image, filters, size, vector_weight, user, keyword_o
   }
 }
 
-const typographic = (text) => text.replaceAll("'", "’");
-const degradedHint = ({ image }) =>
-  image ? "Your picture was left out. See why with: neuralshelf status" : "See why with: neuralshelf status";
+/** Say in what the answer is less than what was asked for. */
+function warn({ degraded, ranked }, { image, user }) {
+  const why = (verb) => `See why with: neuralshelf ${verb}`;
+  if (degraded) {
+    const reason = degraded.replaceAll("'", "’");
+    const missing = ranked === 0 ? `, not in the order of ${user}` : "";
+    notify(`${reason}: these hits are by keywords alone${missing}.`, (image ? "Your picture was left out. " : "") + why("status"));
+  } else if (ranked === 0) notify("The ranker gave no order: these hits are in the order of the search.", why("doctor"));
+}
 
 const counted = ({ total, at_least }) => (at_least ? "more than " : "") + plural(total, "product");
 
@@ -160,8 +168,19 @@ function manner({ text, image, part, keyword_only }) {
   return text ? "by text" : image ? `by ${picture}` : "in the catalogue";
 }
 
+/** In whose order hits come, where somebody was chosen. */
+function order({ hits, ranked, total }, { user }) {
+  if (!ranked) return "";
+  if (hits[0].why.weight === 0) return ", in the order of the search";
+  const alike = hits.every(({ why }) => Math.abs(why.preference - 0.5) < 0.005);
+  if (alike) return `, in the order of the search: ${user} likes all of these alike`;
+  return `, ${total > ranked ? `the first ${ranked} ` : ""}in the order of ${user}`;
+}
+
 /** Search with the picture of a product: the very bytes that were indexed. */
-async function similar(path) {
+async function similar(path, id) {
+  const user = person.kept(); // the search that follows knows it already
+  const lost = user && (await api.keepView({ user, id }).then(() => null, (fault) => fault));
   const response = await fetch(path).catch(() => null);
   if (!response?.ok) return notify("That picture can’t be loaded.", "Choose another product.");
   $("text").value = "";
@@ -169,20 +188,13 @@ async function similar(path) {
   scrollTo({ top: 0 });
   const blob = await response.blob();
   await picture.take(new File([blob], path.split("/").at(-1), { type: blob.type }), { preselect: false });
+  if (lost) notify(lost.message, lost.hint);
 }
 
 function showWeight() {
   const share = Number($("weight").value);
   $("weight-value").textContent = `${share} %`;
   $("weight").setAttribute("aria-valuetext", `${share} % vectors, ${100 - share} % keywords`);
-}
-
-/** In whose order hits may come. */
-function showPeople(people) {
-  const chosen = $("user").value;
-  const options = people.map((name) => make("option", { value: name, selected: name === chosen }, name));
-  $("user").replaceChildren($("user").firstElementChild, ...options);
-  $("people").hidden = people.length === 0;
 }
 
 /** The slider that nobody has moved stands where the configuration has it, for such a question. */
@@ -198,7 +210,7 @@ async function load() {
   try {
     about = await api.status();
     objects.enable(Boolean(about.objects));
-    showPeople(about.people ?? []);
+    person.show(about.ranking);
     restWeight();
     if (about.error) throw new api.Failure(about.error, about.hint);
     $("about").replaceChildren(plural(about.products, "product"), make("span", {}, ` · OpenSearch ${about.engine}`));
@@ -215,17 +227,15 @@ async function load() {
 }
 
 function takeAddress() {
-  const { text, filters: chosen } = readAddress();
+  const { text, filters: chosen, ...who } = readAddress();
   $("text").value = text;
   filters.set(chosen);
+  person.set(who);
 }
 
 $("search").addEventListener("submit", (event) => {
   event.preventDefault();
   ask();
-});
-$("user").addEventListener("change", () => {
-  if (asked?.scored) ask();
 });
 $("weight").addEventListener("input", showWeight);
 $("weight").addEventListener("change", () => {

@@ -1,6 +1,7 @@
 // Hits as cards. Each card is a button: it searches on with that product's picture.
 
 import { $, make, number, plural } from "./dom.js";
+import { shares, whyHere } from "./why.js";
 
 const list = $("hits");
 
@@ -14,7 +15,7 @@ function frame(path, views = 1) {
   return make("span", { class: "frame" }, image || null, several);
 }
 
-function card({ id, score, source, views }, { best, scored, similar }) {
+function card({ id, score, source, views, why }, { best, scored, similar, user }) {
   const { title = id, brand, price, image_path: path } = source;
   const button = make(
     "button",
@@ -28,30 +29,41 @@ function card({ id, score, source, views }, { best, scored, similar }) {
       make("span", { class: "price" }, typeof price === "number" ? number(price, 2) : ""),
       scored ? make("span", { class: "score", "aria-label": `score ${score.toFixed(3)}` }, score.toFixed(3)) : null,
     ),
-    scored ? bar(score / best) : null,
-    scored && typeof source.preference === "number" ? why(source) : null,
+    scored ? bar(...(why ? shares(why) : [score]).map((part) => part / best)) : null,
   );
-  if (path) button.addEventListener("click", () => similar(address(path)));
-  return make("li", {}, button);
+  if (path) button.addEventListener("click", () => similar(address(path), id));
+  return make("li", {}, button, why ? whyHere(why, user, score) : null);
 }
 
-/** Why a hit stands here: its own score, and how much the person likes such things; one half is as much as any. */
-function why({ previous_score: own, preference }) {
-  const parts = `${own.toFixed(2)} by itself, ${Math.round(preference * 100)} % liked`;
-  return make("span", { class: "why", title: "Score of the search, and how much such products are liked; 50 % is as much as any" }, parts);
-}
-
-function bar(share) {
+/** As long as the score; the part of it that preference gives has its own colour. */
+function bar(share, liked = 0) {
   const meter = make("span", { class: "meter", "aria-hidden": "true" });
   meter.style.setProperty("--share", String(Math.max(0, Math.min(1, share))));
+  meter.style.setProperty("--liked", String(Math.max(0, Math.min(1, liked))));
   return meter;
+}
+
+/** Id -> where its card is. */
+const places = () => new Map([...list.querySelectorAll(".card")].map((card) => [card.dataset.id, card.parentElement.getBoundingClientRect()]));
+
+/** Cards that were there already glide to their new places, unless somebody asked for no motion. */
+function glide(before) {
+  if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+  for (const [id, now] of places()) {
+    const old = before.get(id);
+    if (!old || (old.x === now.x && old.y === now.y)) continue;
+    const from = `translate(${old.x - now.x}px, ${old.y - now.y}px)`;
+    list.querySelector(`[data-id="${CSS.escape(id)}"]`).parentElement.animate({ transform: [from, "none"] }, { duration: 350, easing: "ease-out" });
+  }
 }
 
 /** Replace the cards, or `add` to them; returns the first new one. `best` is the score that fills a card's bar. */
 export function showHits(hits, { add, ...look }) {
   const cards = hits.map((hit) => card(hit, look));
+  const before = places();
   if (!add) list.replaceChildren(...cards);
   else list.append(...cards);
+  if (!add) glide(before);
   return cards[0]?.firstElementChild;
 }
 
@@ -80,8 +92,14 @@ export function showDone() {
   if (list.firstElementChild?.classList.contains("waiting")) list.replaceChildren();
 }
 
-/** Arrow keys, Home and End walk through the cards as they are laid out. */
+/** Arrow keys, Home and End walk through the cards as they are laid out; Escape closes what explains one. */
 list.addEventListener("keydown", (event) => {
+  const why = event.target.closest(".why[open]");
+  if (event.key === "Escape" && why) {
+    why.open = false;
+    event.stopPropagation(); // the picture stays
+    return;
+  }
   const cards = [...list.querySelectorAll(".card")];
   const at = cards.indexOf(document.activeElement);
   if (at < 0 || event.altKey || event.ctrlKey || event.metaKey) return;

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, model_validator
 
@@ -21,6 +21,9 @@ from neuralshelf.pipelines.ranking import Ranking
 from neuralshelf.pipelines.spec import MAX_LEGS, IndexSpec, SearchSpec, check
 from neuralshelf.resource import Resource
 from neuralshelf.settings import Environment
+
+if TYPE_CHECKING:
+    from neuralshelf.checker.facts import Facts
 
 
 class Config(Frozen):
@@ -120,6 +123,16 @@ class Deployment:
         spec, numbering = self.config.ranking, self.numbering
         known = numbering["ids"] if spec and numbering and numbering["field"] == spec.item else ()
         return Ranking.of(spec, self.prefix, known)
+
+    @property
+    def facts(self) -> "Facts":
+        """What a search is held against, of the configuration alone."""
+        from neuralshelf.checker.facts import facts_of
+
+        config, store = self.config, self.environment.store
+        return facts_of(
+            config.index, config.search, config.connectors, store=store, prefix=self.generation, ranking=self.ranking
+        )
 
     def resources(self, runtime: Runtime) -> list[Resource]:
         """Everything the cluster must hold for this deployment, for models that answer at `runtime`."""

@@ -5,6 +5,7 @@
     GET  /api/facets     what can be filtered by
     POST /api/search     Question -> hits, and the body that was sent to `_search`
     POST /api/objects    a picture -> the things in it, or a crop of one
+    POST /api/views      View -> kept as an event of the person whom the page searches as
     GET  /pictures/KEY/… pictures of the catalogues that were ingested, and crops of them
 
 A browser gets nothing else through it: no address of the cluster (unless it is given as `public_url`), no login, no
@@ -31,7 +32,7 @@ from neuralshelf.ingestion.sources.crops import cropped, split
 from neuralshelf.model_packages.server.limits import BEDROCK_MAX_BODY
 from neuralshelf.objects import Finder, Look
 from neuralshelf.pipelines.spec import IndexSpec, SearchSpec
-from neuralshelf.storefront import Question, Refusal, Storefront
+from neuralshelf.storefront import Question, Refusal, Storefront, Tracker, View
 from neuralshelf.web import SecurityHeaders, page_files
 
 MAX_BODY_BYTES = 6_200_000
@@ -56,6 +57,7 @@ def create_gateway(
     public_url: str | None = None,
     finder: Finder | None = None,
     ranking: RankingSpec | None = None,
+    tracker: Tracker | None = None,
 ) -> Starlette:
     """The ASGI app of the search page.
 
@@ -64,11 +66,12 @@ def create_gateway(
         index, search: the configuration whose alias and stored templates are asked.
         pictures: where `image_path` of a product, KEY/PATH, is found.
         ranking: how hits come in somebody's order.
+        tracker: keeps what these people look at; without it the page keeps nothing.
         public_url: base URL of the cluster for the `curl` line that the page shows; leave it out for a cluster that
             the people who see the page should not know.
         finder: finds things in pictures; without it the page searches with whole ones.
     """
-    storefront = Storefront(client, index, search, public_url, ranking=ranking)
+    storefront = Storefront(client, index, search, public_url, ranking=ranking, tracker=tracker)
     files = page_files()
 
     async def ask(request: Request) -> Response:
@@ -79,6 +82,10 @@ def create_gateway(
         if finder is None:
             raise HTTPException(404)
         return JSONResponse(await finder.answer(_understood(Look, await _body(request))))
+
+    async def views(request: Request) -> Response:
+        view = _understood(View, await _body(request))
+        return JSONResponse(await run_in_threadpool(storefront.keep, view))
 
     async def facets(request: Request) -> Response:
         return JSONResponse(await run_in_threadpool(storefront.facets))
@@ -101,6 +108,7 @@ def create_gateway(
             Route("/", page, methods=["GET"]),
             Route("/api/search", ask, methods=["POST"]),
             Route("/api/objects", objects, methods=["POST"]),
+            Route("/api/views", views, methods=["POST"]),
             Route("/api/facets", facets, methods=["GET"]),
             Route("/api/status", status, methods=["GET"]),
             Route("/pictures/{path:path}", picture, methods=["GET"]),

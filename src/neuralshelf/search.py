@@ -14,6 +14,11 @@ from neuralshelf.client import TIMEOUT_SECONDS, reason
 from neuralshelf.degraded import SLOW, models_away
 from neuralshelf.errors import EngineError, InputError, SearchError
 from neuralshelf.views import views_of
+from neuralshelf.why import Why, why
+
+RANKED = 100
+"""Hits that are put into somebody's order, whatever is shown of them: fewer would leave less to choose from, and each
+page by itself would be another ranking."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +28,14 @@ class Hit:
     Attributes:
         score: the combined, normalised score of the hybrid query, 0 to 1.
         views: documents that the product has.
+        why: the parts of the score, in somebody's order.
     """
 
     id: str
     score: float
     fields: Mapping[str, Any]
     views: int = 1
+    why: Why | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,11 @@ class Found:
     total: int
     at_least: bool = False
     degraded: str | None = None
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether the hits are in somebody's order."""
+        return any(hit.why for hit in self.hits)
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,8 @@ def search(
     size: int = 10,
     product: str | None = None,
     fallback: Fallback | None = None,
+    user: str | None = None,
+    user_weight: float = 0.5,
     **params: Any,
 ) -> Found:
     """Search by text, by picture, or by both.
@@ -73,6 +87,8 @@ def search(
         picture: as base64, in a form that the models take (`ingestion.admission`).
         product: field of the product's id, to tell how many views it has.
         fallback: without one a search whose models are away is an error.
+        user: in whose order hits come. Those of an index that ranks nothing, or whose ranker is away, come as ever.
+        user_weight: of the user's preference, 0 to 1.
         params: further parameters of the stored template (filters, weights, from).
 
     Raises:
@@ -87,16 +103,18 @@ def search(
         values["text"] = text
     if picture is not None:
         values["image"] = picture
+    if user is not None:
+        values |= {"user": user, "user_weight": user_weight, "explain": True, "size": max(size, RANKED)}
     asking = _Asking(client, index, product, fallback.deadline if fallback else TIMEOUT_SECONDS)
     try:
-        return asking.ask(template, values)
+        return asking.ask(template, values, size)
     except _ModelsAway as fault:
         if fallback is None:
             raise
         if not text:
             raise SearchError(f"no picture can be searched for: {fault.reason}", hint="neuralshelf status") from None
         words = {name: value for name, value in values.items() if name not in ("image", "weights")}
-        return replace(asking.ask(fallback.template, words), degraded=fault.reason)
+        return replace(asking.ask(fallback.template, words, size), degraded=fault.reason)
 
 
 class _ModelsAway(SearchError):
@@ -112,12 +130,12 @@ class _Asking:
     product: str | None
     seconds: float
 
-    def ask(self, template: str, values: Mapping[str, Any]) -> Found:
+    def ask(self, template: str, values: Mapping[str, Any], size: int) -> Found:
         answer = self._sent({"id": template, "params": values})
-        hits = answer["hits"]["hits"]
+        hits = answer["hits"]["hits"][:size]
         views = views_of(self.client, self.index, self.product, [hit["_source"] for hit in hits], self.seconds)
         found = [
-            Hit(hit["_id"], float(hit["_score"] or 0), hit["_source"], count)
+            Hit(hit["_id"], float(hit["_score"] or 0), hit["_source"], count, why(hit, values.get("user_weight", 0)))
             for hit, count in zip(hits, views, strict=True)
         ]
         return Found(found, *total_of(answer))

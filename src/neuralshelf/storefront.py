@@ -11,7 +11,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -22,18 +22,18 @@ from pydantic import ConfigDict, Field
 from neuralshelf.client import innermost, said
 from neuralshelf.connectors.ranking import RankingSpec
 from neuralshelf.degraded import SLOW, Outage, models_away
-from neuralshelf.errors import one_line
+from neuralshelf.errors import NeuralshelfError, one_line
 from neuralshelf.frozen import Frozen
+from neuralshelf.personalisation.interactions import values_of
 from neuralshelf.pipelines.spec import IndexSpec, SearchSpec
-from neuralshelf.search import total_of
+from neuralshelf.search import RANKED, total_of
 from neuralshelf.templates import render
 from neuralshelf.views import views_of
+from neuralshelf.why import why
 
 MAX_PICTURE_BYTES = 4_500_000
 """Of a picture; as base64 in a request it stays below what a SageMaker endpoint takes (6291456 bytes)."""
 MAX_FACET_VALUES = 100
-RANKED = 100
-"""Hits that are put into somebody's order, the first pages together: by itself each page would be another ranking."""
 FROM_MODEL = "Error from remote service:"
 LONG_WORD = re.compile(r"[A-Za-z0-9+/=]{120,}")
 
@@ -48,6 +48,7 @@ class Question(Frozen):
         filters: parameters of the stored template: FIELD: [values] for keyword fields, FIELD_min and FIELD_max.
         vector_weight: 0 (words alone) to 1 (vectors alone); None leaves the configured weights.
         user: in whose order hits come; "" for nobody's.
+        user_weight: 0 (the search alone) to 1 (the user's preference alone); None leaves the configured weight.
         keyword_only: ask the template that needs no model, as for further pages of an answer that is degraded.
     """
 
@@ -60,12 +61,29 @@ class Question(Frozen):
     start: int = Field(default=0, ge=0, le=9_800, alias="from")
     size: int = Field(default=24, ge=1, le=100)
     user: str = Field(default="", max_length=256)
+    user_weight: float | None = Field(default=None, ge=0, le=1)
     keyword_only: bool = False
 
     @property
     def asks_models(self) -> bool:
         """A list of what the filters leave needs none."""
         return bool(self.text.strip() or self.image) and not self.keyword_only
+
+
+class View(Frozen):
+    """Somebody looked at a hit: the body of POST /api/views.
+
+    Attributes:
+        user: one of `ranking.people`.
+        id: of the hit.
+    """
+
+    user: str = Field(min_length=1, max_length=256)
+    id: str = Field(min_length=1, max_length=512)
+
+
+Tracker = Callable[[str, str], None]
+"""Keeps that a user viewed an item (a value of `ranking.item`); a NeuralshelfError when it can't."""
 
 
 class Refusal(Exception):
@@ -95,6 +113,7 @@ class Storefront:
     public_url: str | None
     outage: Outage = field(default_factory=Outage)
     ranking: RankingSpec | None = None
+    tracker: Tracker | None = None
 
     @property
     def _values(self) -> tuple[str, ...]:
@@ -107,7 +126,9 @@ class Storefront:
     def answer(self, question: Question) -> dict[str, Any]:
         """Hits, each product once, how many products there are, and the exact body that was sent to `_search` as text.
 
-        `degraded` says why hits are by words alone although the question asked for more; else it is null.
+        `degraded` says why hits are by words alone although the question asked for more; else it is null. `ranked` says
+        how many hits, over all pages, are in the order of the question's user: 0 when no ranker answered, null when
+        none was to be asked.
         """
         if not question.asks_models:
             return self._hits(question)
@@ -126,7 +147,7 @@ class Storefront:
         if not question.text.strip():
             raise Refusal(503, "models_away", f"no picture can be searched for: {reason}", "try again, or use words")
         words = question.model_copy(update={"image": "", "vector_weight": None, "keyword_only": True})
-        return self._hits(words) | {"degraded": reason}
+        return self._hits(words) | {"degraded": reason, "ranked": 0 if question.user and self.ranking else None}
 
     def _hits(self, question: Question) -> dict[str, Any]:
         template = self.search.keyword_template if question.keyword_only else self.search.template
@@ -136,9 +157,15 @@ class Storefront:
         # One copy of each shard for all pages of a question: of another copy, equal scores may come in another order.
         asked = {name: value for name, value in params.items() if name not in ("from", "size")}
         preference = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+        begun = time.monotonic()
         answer = self._send(f"/{self.index.name}/_search?preference={preference}", body, models=question.asks_models)
-        begin = question.start - params.get("from", 0)
-        hits = answer["hits"]["hits"][begin : begin + question.size + 1]
+        if self.ranking:  # OpenSearch's rerank says that all took 1 ms
+            answer["took"] = round((time.monotonic() - begun) * 1000)
+        hits = answer["hits"]["hits"]
+        reasons = None
+        if self._reranked(params) and hits:
+            reasons = self._reasons(hits, question)
+            hits = hits[question.start : question.start + question.size + 1]
         shown = hits[: question.size]
         sources = [hit["_source"] for hit in shown]
         views = views_of(self.client, self.index.name, self.index.product, sources, self.search.deadline)
@@ -146,6 +173,7 @@ class Storefront:
         return {
             "hits": [
                 {"id": hit["_id"], "score": hit["_score"], "source": hit["_source"], "views": count}
+                | {"why": (reasons or {}).get(hit["_id"])}
                 for hit, count in zip(shown, views, strict=True)
             ],
             "total": total,
@@ -155,7 +183,34 @@ class Storefront:
             "body": body,
             "keyword_only": question.keyword_only,
             "degraded": None,
+            "ranked": None if reasons is None else len(reasons),
         }
+
+    def _reranked(self, params: Mapping[str, Any]) -> bool:
+        """Whether hits are put into somebody's order after the search; a leg of preference pages as any search."""
+        return "user" in params and self.ranking is not None and self.ranking.method == "rerank"
+
+    def _reasons(self, hits: Sequence[Mapping[str, Any]], question: Question) -> dict[str, Any]:
+        """Id -> the parts of the score, for hits that were ranked."""
+        assert self.ranking is not None
+        weight = self.ranking.weight if question.user_weight is None else question.user_weight
+        found = {hit["_id"]: why(hit, weight) for hit in hits}
+        return {identity: reason.as_dict() for identity, reason in found.items() if reason}
+
+    def keep(self, view: View) -> dict[str, Any]:
+        """Tell the event tracker; the user's next search knows it."""
+        if self.tracker is None or self.ranking is None or view.user not in self.ranking.people:
+            raise Refusal(403, "not_kept", "views of this person are not kept", "choose one whom the page offers")
+        try:
+            found = values_of(self.client, self.index.name, self.ranking.item, self.index.product)([view.id])
+            if view.id not in found:
+                raise Refusal(404, "no_item", f"that product has no {self.ranking.item}", "choose another one")
+            self.tracker(view.user, found[view.id])
+        except NeuralshelfError as fault:
+            logger.warning("a view was not kept: %s", fault)
+            hint = "see why with: neuralshelf status"
+            raise Refusal(502, "tracker_away", "the view was not kept: the event tracker failed", hint) from None
+        return {"kept": True}
 
     def facets(self) -> dict[str, Any]:
         """Values of each keyword filter with count and one product's picture, the range of each number."""
@@ -173,7 +228,7 @@ class Storefront:
             "index": self.index.name,
             "vector_weight": self._vector_weight(pictured=False),
             "picture_vector_weight": self._vector_weight(pictured=True),
-            "people": list(self.ranking.people) if self.ranking else [],
+            "ranking": self._ranking(),
             "search_url": f"{self.public_url.rstrip('/')}/{self.index.name}/_search" if self.public_url else None,
             "engine": None,
             "products": None,
@@ -184,6 +239,15 @@ class Storefront:
         except Refusal as fault:
             found |= fault.content
         return found
+
+    def _ranking(self) -> dict[str, Any] | None:
+        if self.ranking is None:
+            return None
+        return {
+            "people": list(self.ranking.people),
+            "weight": self.ranking.weight,
+            "keeps_views": self.tracker is not None,
+        }
 
     def _vector_weight(self, *, pictured: bool) -> float:
         """Where the slider stands that nobody has moved."""
@@ -203,10 +267,12 @@ class Storefront:
         if text := question.text.strip():
             params["text"] = text
         if question.user and self.ranking and question.asks_models:
-            if self.ranking.method == "leg":
-                params["user"] = question.user
-            elif question.start + question.size <= RANKED:
-                params |= {"user": question.user, "from": 0, "size": RANKED}
+            params["user"] = question.user
+            if question.user_weight is not None:
+                params["user_weight"] = question.user_weight
+            if self._reranked(params):
+                # No more than these: what comes after them in the search may be among them, or ranked behind.
+                params |= {"explain": True, "from": 0, "size": RANKED}
         if question.image and not question.keyword_only:
             _check_base64(question.image)
             params["image"] = question.image

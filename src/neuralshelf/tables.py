@@ -37,19 +37,27 @@ SIGNS = {
 
 
 def hits_table(hits: Sequence[Hit]) -> str:
-    """Rank, score, id, title and price of each hit, views where some have several; says so when there is none."""
+    """Rank, score, id, title and price of each hit; relevance and preference where they are in somebody's order, views
+    where some have several; says so when there is none."""
     if not hits:
         return "  no hits"
-    several = any(hit.views > 1 for hit in hits)
+    more: dict[str, list[Any]] = {}
+    if any(hit.why for hit in hits):
+        parts = [hit.why for hit in hits]
+        more["relevance"] = [_percent(part.relevance if part else None) for part in parts]
+        more["preference"] = [_percent(part.preference if part else None) for part in parts]
+    if any(hit.views > 1 for hit in hits):
+        more["views"] = [hit.views for hit in hits]
     rows = [
-        (
-            *(rank, f"{hit.score:.3f}", hit.id, str(hit.fields.get("title", ""))[:60], hit.fields.get("price", "")),
-            *([hit.views] if several else ()),
-        )
-        for rank, hit in enumerate(hits, start=1)
+        (rank, f"{hit.score:.3f}", hit.id, str(hit.fields.get("title", ""))[:60], hit.fields.get("price", ""), *others)
+        for rank, (hit, *others) in enumerate(zip(hits, *more.values(), strict=True), start=1)
     ]
-    headers = ("#", "score", "id", "title", "price", *(["views"] if several else ()))
+    headers = ("#", "score", "id", "title", "price", *more)
     return tabulate(rows, headers=headers, floatfmt=".2f", disable_numparse=[1, 2, 3])
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share * 100:.0f} %"
 
 
 def objects_table(objects: "Sequence[Detection]") -> str:

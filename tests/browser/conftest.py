@@ -5,9 +5,11 @@ the reason, where there is none.
 """
 
 import io
+import json
 import os
 import shutil
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -22,11 +24,14 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from neuralshelf import yamlfile
+from neuralshelf.connectors.ranking import RankingSpec
 from neuralshelf.deployment import Config
 from neuralshelf.gateway import create_gateway
 from neuralshelf.objects import Finder
+from tests.engine.provision.conftest import settings_put_away
 
 from .engine import Engine
+from .stack import PageStack, make_folder
 
 CONFIG = Path(__file__).resolve().parents[2] / "neuralshelf.yaml"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -50,7 +55,7 @@ class Shop:
     """A page that is being served, and the cluster behind it."""
 
     url: str
-    engine: Engine
+    engine: Any
 
 
 def jpeg(colour: tuple[int, int, int], seed: int, side: int = 128) -> bytes:
@@ -113,8 +118,27 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         yield shop
 
 
+@pytest.fixture(scope="package")
+def stack(chromium: str, request: pytest.FixtureRequest) -> Iterator[PageStack]:
+    """A page over a real stack, on the engine of the session, with the products of `stack.KINDS` and three people."""
+    engine, client = request.getfixturevalue("engine"), request.getfixturevalue("client")
+    folder = Path(tempfile.mkdtemp(prefix="neuralshelf-page-"))
+    make_folder(folder, engine.url)
+    verbs = PageStack("", folder)
+    try:
+        with settings_put_away(client):
+            verbs.run("up")
+            verbs.run("ingest", "catalogue.jsonl")
+            verbs.run("interactions", "import", "interactions.jsonl")
+            yield PageStack(json.loads(verbs.run("status", "--json"))["page"]["url"], folder)
+            verbs.run("destroy", "--yes")
+    finally:
+        verbs.run("down")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextmanager
-def serving(folder: Path, finder: Finder | None = None) -> Iterator[Shop]:
+def serving(folder: Path, finder: Finder | None = None, ranking: RankingSpec | None = None) -> Iterator[Shop]:
     """The gateway over a shop of its own, on a free port."""
     config = Config.parse(yamlfile.load(CONFIG), CONFIG.name)
     engine = Engine(products(folder), folder)
@@ -124,6 +148,7 @@ def serving(folder: Path, finder: Finder | None = None) -> Iterator[Shop]:
         search=config.search,
         pictures=lambda: {"sample": folder},
         finder=finder,
+        ranking=ranking,
     )
     server = uvicorn.Server(uvicorn.Config(gateway, log_level="warning", lifespan="off"))
     listener = socket.create_server(("127.0.0.1", 0))

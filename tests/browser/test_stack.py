@@ -1,73 +1,30 @@
 """The page over the real thing: OpenSearch, its pipelines and the lite model, brought up on a cluster with an address.
 
-NEURALSHELF_PAGE_URL names a page that is up already and shows the sample catalogue; without it a stack is started.
+NEURALSHELF_PAGE_URL names a page that is up already and shows the sample catalogue; without it a stack is started
+(`stack.py`).
 """
 
 import json
 import os
 import re
-import shutil
 import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.engine.provision.conftest import settings_put_away
+from .stack import SAMPLES, PageStack, rows
 
-ROOT = Path(__file__).resolve().parents[2]
-SAMPLES = ROOT / "samples"
-KINDS = {"teapot", "wine glass", "sofa", "umbrella", "park bench"}
 TEAPOT = SAMPLES / "images" / "teapot-03.jpg"
 
 pytestmark = pytest.mark.slow
 
 
-def rows() -> list[dict[str, Any]]:
-    lines = (SAMPLES / "catalogue.jsonl").read_text(encoding="utf-8").splitlines()
-    return [row for row in map(json.loads, lines) if row["kind"] in KINDS]
-
-
 @pytest.fixture(scope="module")
-def stack_url(chromium: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Address of a page over a real stack, on the engine of the session."""
-    if named := os.environ.get("NEURALSHELF_PAGE_URL"):
-        yield named
-        return
-    engine, client = request.getfixturevalue("engine"), request.getfixturevalue("client")
-    folder = Path(tempfile.mkdtemp(prefix="neuralshelf-page-"))
-    folder.chmod(0o755)  # the engine runs as another user when this one is root
-    local = yaml.safe_load((ROOT / "environments" / "local.yaml").read_text("utf-8"))
-    local["cluster"] = {"provider": "url", "url": engine.url}
-    (folder / "environments").mkdir()
-    (folder / "environments" / "local.yaml").write_text(yaml.safe_dump(local), "utf-8")
-    shutil.copy(ROOT / "neuralshelf.yaml", folder)
-    (folder / "images").mkdir()
-    for row in rows():
-        shutil.copy(SAMPLES / row["image"], folder / "images")
-    (folder / "catalogue.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows()), encoding="utf-8")
-    environment = os.environ | {"NEURALSHELF_STATE": str(folder / "state")}
-
-    def run(*words: str) -> str:
-        command = [sys.executable, "-m", "neuralshelf", *words]
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=500)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    try:
-        with settings_put_away(client):
-            run("up")
-            run("ingest", "catalogue.jsonl")
-            yield json.loads(run("status", "--json"))["page"]["url"]
-            run("destroy", "--yes")
-    finally:
-        run("down")
-        shutil.rmtree(folder, ignore_errors=True)
+def stack_url(request: pytest.FixtureRequest) -> str:
+    """Address of a page over a real stack."""
+    stack: PageStack | None = None if os.environ.get("NEURALSHELF_PAGE_URL") else request.getfixturevalue("stack")
+    return stack.url if stack else os.environ["NEURALSHELF_PAGE_URL"]
 
 
 @pytest.fixture
@@ -124,7 +81,7 @@ def test_the_slider_brings_other_hits_and_whole_weights_are_taken(page: Page) ->
     orders = []
     for key in ("Home", "End"):
         with page.expect_response("**/api/search") as answer:
-            page.get_by_role("slider").press(key)
+            page.get_by_role("slider", name="vectors").press(key)
         assert answer.value.status == 200, answer.value.text()
         orders.append([hit["id"] for hit in answer.value.json()["hits"]])
     assert orders[0] != orders[1]
@@ -139,7 +96,7 @@ def test_filters_leave_exactly_what_they_say(page: Page) -> None:
 
 
 def test_the_copied_curl_line_gets_the_hits_of_the_page(page: Page) -> None:
-    page.goto("/?q=teapot's+%22lid%22+%24HOME+%60x%60&colour=red&colour=blue")
+    page.goto("/?q=teapot's+%22lid%22+%24HOME+%60x%60&colour=red&colour=white")
     page.locator("input[type=file]").set_input_files(TEAPOT)
     expect(page.get_by_text("by text and picture")).to_be_visible()
     page.get_by_text("The request OpenSearch got").click()

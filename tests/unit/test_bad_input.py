@@ -181,3 +181,23 @@ def test_a_folder_is_no_picture(shop: Path, capsys: pytest.CaptureFixture[str]) 
     (shop / "c.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
     assert main(["ingest", "c.jsonl", "--dry-run", "--json"]) == 3
     assert json.loads(capsys.readouterr().out)["codes"] == {"Unreadable": 1}
+
+
+RANKED = SHOP + "\nranking: {item: kind}\n"
+BAD_PEOPLE = {
+    "nothing is ranked": (SHOP, ["--user", "host"], "ranks nothing"),
+    "a weight of nobody": (RANKED, ["--user-weight", "0.5"], "--user NAME"),
+    "a weight beyond": (RANKED, ["--user", "host", "--user-weight", "1.5"], "0 to 1"),
+    "no weight": (RANKED, ["--user", "host", "--user-weight", "nan"], "0 to 1"),
+    "no name": (RANKED, ["--user", ""], "256 characters"),
+    "a long name": (RANKED, ["--user", "x" * 257], "256 characters"),
+}
+
+
+@pytest.mark.parametrize("what", BAD_PEOPLE)
+def test_a_person_to_search_as_that_can_not_be_is_one_line(
+    shop: Path, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    content, words, part = BAD_PEOPLE[what]
+    (shop / "neuralshelf.yaml").write_text(content, encoding="utf-8")
+    expect_one_line(capsys, ["search", "red", *words], 2, "--user", part)

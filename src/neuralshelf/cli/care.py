@@ -50,7 +50,7 @@ def rotate(words: argparse.Namespace) -> int:
         stack.runtime(deployment),
         force=words.force,
         say=say,
-        tell=lambda change: say(f"{change.action} {change.address}"),
+        tell=lambda change: say(change.told),
     )
     if words.json:
         print(json.dumps(done.as_dict()))

@@ -30,7 +30,7 @@ def add(verb: Callable[[str, Run, str], argparse.ArgumentParser]) -> None:
 
 
 def check_query(words: argparse.Namespace) -> int:
-    from neuralshelf.checker import check, facts_of
+    from neuralshelf.checker import check
     from neuralshelf.checker.live import read_facts, rendered
     from neuralshelf.tables import verdict_text
 
@@ -40,21 +40,13 @@ def check_query(words: argparse.Namespace) -> int:
         raise ConfigError("--offline knows neither other indexes nor what a template makes", hint="leave --offline out")
     params = _object(words.params or "{}", "--params")
     stack, deployment = context(words)
-    config = deployment.config
-    facts = facts_of(
-        config.index,
-        config.search,
-        config.connectors,
-        store=deployment.environment.store,
-        prefix=deployment.generation,
-        ranking=deployment.ranking,
-    )
+    facts = deployment.facts
     if words.offline:
         body = _body(words.file)
     else:
         client = stack.client(deployment)
         body = rendered(client, words.template, params) if words.template else _body(words.file)
-        facts = read_facts(client, words.index or config.index.name, facts)
+        facts = read_facts(client, words.index or deployment.config.index.name, facts)
     found = check(facts, body, dict(parse_qsl(words.url_params, keep_blank_values=True)))
     print(json.dumps(found.as_dict(), ensure_ascii=False) if words.json else verdict_text(found))
     return EXIT_CODES[found.word]

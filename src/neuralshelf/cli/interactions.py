@@ -12,11 +12,18 @@ DAY = 86_400
 
 
 def add(made: argparse.ArgumentParser) -> None:
-    """Give the verb its parts."""
+    """Give the verb its parts, and the same parts as options of its own, several of which make one call."""
+    made.add_argument("--import", dest="file", type=Path, metavar="FILE", help="as import FILE")
+    made.add_argument("--export", dest="out", type=Path, metavar="FILE.csv", help="as export --out FILE.csv")
+    made.add_argument("--forget", dest="user", metavar="USER", help="as forget USER")
+    made.add_argument("--prune", dest="days", type=_days, metavar="DAYS", help="as prune --days DAYS")
+    made.add_argument("--yes", action="store_true", help="don't ask")
+    made.add_argument("--dry-run", action="store_true", help="of an import: keep nothing")
+    made.add_argument("--json", action="store_true", help="of an import, or of how many there are")
     common = argparse.ArgumentParser(add_help=False)  # also behind the part; what was given before it stays
     common.add_argument("--config", type=Path, default=argparse.SUPPRESS, metavar="FILE")
     common.add_argument("--environment", "-e", default=argparse.SUPPRESS, metavar="NAME")
-    parts = made.add_subparsers(required=True, metavar="import|export|status|forget|prune")
+    parts = made.add_subparsers(metavar="import|export|status|forget|prune")
 
     part = parts.add_parser("import", help="keep those of a log, JSON lines or CSV", parents=[common])
     part.set_defaults(run=imported)
@@ -41,6 +48,14 @@ def add(made: argparse.ArgumentParser) -> None:
     part.set_defaults(run=prune)
     part.add_argument("--days", type=_days, required=True, metavar="N")
     part.add_argument("--yes", action="store_true", help="don't ask")
+
+
+def several(words: argparse.Namespace) -> int:
+    """What the verb does without a part: all that its options ask for, else the summary."""
+    asked = {imported: words.file, export: words.out, forget: words.user, prune: words.days}
+    for part in [part for part, value in asked.items() if value is not None] or [status]:
+        part(words)
+    return 0
 
 
 def imported(words: argparse.Namespace) -> int:

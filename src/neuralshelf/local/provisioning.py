@@ -65,8 +65,8 @@ def carry_out(
     with tqdm(total=len(plan.writes), unit="", desc=verb, file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
 
         def tell(change: Change) -> None:
-            bar.write(f"neuralshelf: {change.action} {change.address}", file=sys.stderr)
-            bar.update()
+            bar.write(f"neuralshelf: {change.told}", file=sys.stderr)
+            bar.update(change.action is not Action.KEEP)
 
         made.apply(plan, verb=verb, make=make, show=show, tell=tell)
 

@@ -26,6 +26,7 @@ from neuralshelf.local import events
 from neuralshelf.local.detect import detector_is_there, everything, load_detector
 from neuralshelf.local.model_server import ModelServer
 from neuralshelf.local.state import Running, State
+from neuralshelf.local.tracker import LocalTracker
 from neuralshelf.objects import Finder
 from neuralshelf.settings import Folders
 
@@ -88,7 +89,8 @@ def _run(deployment: Deployment, folders: Folders, state: State, cleanup: ExitSt
     engine.start(events.progress)
     if server is not None:
         server.await_ready(events.progress)
-    page = cleanup.enter_context(_page(deployment, engine.url, state, _finder(folders.cache)))
+    tracker = _tracker(deployment, server, state)
+    page = cleanup.enter_context(_page(deployment, engine.url, state, _finder(folders.cache), tracker))
     runtime_url = f"http://{engine.host_address}:{server.port}" if server else environment.runtime.url
     running = Running(
         pid=os.getpid(),
@@ -107,8 +109,23 @@ def _run(deployment: Deployment, folders: Folders, state: State, cleanup: ExitSt
         threading.Event().wait(1.0)
 
 
+def _tracker(deployment: Deployment, server: ModelServer | None, state: State) -> LocalTracker | None:
+    """What keeps the views of the page: the local ranker, where it ranks and boto3 is there to tell it."""
+    if server is None or deployment.config.ranking is None:
+        return None
+    access, secret = state.keys()
+    url, region = f"http://127.0.0.1:{server.port}", deployment.environment.runtime.region
+    try:
+        return LocalTracker(url, region=region, access_key=access, secret_key=secret)
+    except NeuralshelfError as fault:
+        print(f"neuralshelf: the page keeps no views: {fault}", file=sys.stderr, flush=True)
+        return None
+
+
 @contextmanager
-def _page(deployment: Deployment, engine_url: str, state: State, finder: Finder | None) -> Iterator[str]:
+def _page(
+    deployment: Deployment, engine_url: str, state: State, finder: Finder | None, tracker: LocalTracker | None
+) -> Iterator[str]:
     """Serve the search page in a thread; yields its address."""
     port = choose_port(None, state.port("page"))
     cluster = deployment.environment.cluster
@@ -120,6 +137,7 @@ def _page(deployment: Deployment, engine_url: str, state: State, finder: Finder 
         public_url=engine_url if cluster.auth == "none" else None,
         finder=finder,
         ranking=deployment.config.ranking,
+        tracker=tracker,
     )
     server = uvicorn.Server(uvicorn.Config(gateway, log_level="warning", lifespan="off", server_header=False))
     listener = socket.create_server(("127.0.0.1", port))

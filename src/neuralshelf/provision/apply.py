@@ -9,6 +9,7 @@ from opensearchpy import OpenSearch, TransportError
 from neuralshelf.client import reason
 from neuralshelf.errors import EngineError, ProvisionError
 from neuralshelf.provision.objects import OBJECTS, Guard, Writing
+from neuralshelf.provision.objects.connector import delete_left
 from neuralshelf.provision.plan import Action, Change, Plan
 from neuralshelf.resource import Kind
 
@@ -31,7 +32,7 @@ def apply(
     Args:
         check: raises when the lock was lost; called before each write.
         guard: tries connectors before models are pointed at them; None tries nothing.
-        tell: called after each finished change.
+        tell: called after each finished change, and again for what the cluster has not let go.
 
     Returns:
         address -> id of every object there is then.
@@ -45,6 +46,7 @@ def apply(
         shown = "; ".join(map(str, change.differences[:3]))
         raise ProvisionError(f"{change.address} can't be changed: {shown}", hint=change.note)
     writing = Writing(client, plan.prefix, dict(plan.ids), check, guard)
+    writing.left += [change.live.id for change in plan.left if change.live]
     replaced = [change for change in plan.writes if change.action is Action.REPLACE]
     for change in plan.writes:
         if guard is not None and change.resource is not None and change.resource.kind in _NAME_MODELS:
@@ -57,6 +59,11 @@ def apply(
     for change in reversed(replaced):  # a model before its connector
         _answered(writing, change, _delete)
         tell(change)
+    if plan.writes:
+        delete_left(writing)
+    for change in plan.writes:
+        if change.live and change.live.id in writing.left:
+            tell(change.left())
     if guard is not None and any(
         change.address.startswith((Kind.CONNECTOR, Kind.INGEST_PIPELINE)) for change in plan.writes
     ):

@@ -49,9 +49,11 @@ class Observed:
         live: address -> the object that counts.
         twins: older objects of an address that has a better one, left by an interrupted change.
         holders: alias -> index -> its number of documents, for the aliases of the desired indexes.
+        mistaken: ids of connectors that nobody wants any more and the cluster does not delete yet.
     """
 
     version: str
     live: Mapping[str, Live]
     twins: tuple[Live, ...] = ()
     holders: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    mistaken: frozenset[str] = frozenset()

@@ -6,6 +6,7 @@ from opensearchpy import OpenSearch
 
 from neuralshelf.provision.live import Live, Observed
 from neuralshelf.provision.objects import OBJECTS, Scope
+from neuralshelf.provision.objects.connector import mistaken
 from neuralshelf.provision.objects.index import holders
 from neuralshelf.resource import Kind, Resource
 
@@ -30,6 +31,10 @@ def observe(client: OpenSearch, desired: Sequence[Resource], *, prefix: str) -> 
         candidates.sort(key=lambda live: (live.marker is None, live.fingerprint != fitting, -live.created))
         best[address] = candidates[0]
         twins += [live for live in candidates[1:] if live.marker is not None]
+    unwanted = [*twins, *(live for address, live in best.items() if address not in wanted and live.marker)]
+    connectors = [live.id for live in unwanted if live.kind is Kind.CONNECTOR]
+    refused = frozenset(identity for identity in connectors if mistaken(client, identity))
     aliases = {alias for resource in desired if resource.kind is Kind.INDEX for alias in resource.body["aliases"]}
     version = str(client.info()["version"]["number"])
-    return Observed(version, best, tuple(twins), {alias: holders(client, alias) for alias in sorted(aliases)})
+    held = {alias: holders(client, alias) for alias in sorted(aliases)}
+    return Observed(version, best, tuple(twins), held, refused)

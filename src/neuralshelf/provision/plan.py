@@ -19,6 +19,7 @@ from neuralshelf.resource import Kind, Resource
 FORMAT_VERSION = 1
 NEW_ID = "new id of "
 """In the place of an id that is not known before the object is made."""
+LEFT = "stays: OpenSearch takes it for the connector of a model in use; an apply takes it away later"
 _ORDER = list(Kind)
 _OF_A_GENERATION = (Kind.CONNECTOR, Kind.MODEL, Kind.INGEST_PIPELINE, Kind.SEARCH_PIPELINE)
 
@@ -59,6 +60,16 @@ class Change:
         assert self.live is not None
         return self.live.address
 
+    def left(self) -> "Change":
+        """The same when the cluster has not let the connector go."""
+        assert self.live is not None
+        return Change(Action.KEEP, None, self.live, note=f"{self.live.id} {LEFT}")
+
+    @property
+    def told(self) -> str:
+        """What a run says when it is done."""
+        return f"{self.action} {self.address}" + (f" {self.note}" if self.action is Action.KEEP else "")
+
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
         paths = [{"path": d.path, "wanted": d.wanted, "live": d.live} for d in self.differences]
@@ -71,12 +82,14 @@ class Plan:
 
     Attributes:
         ids: address -> id of what is there already.
+        left: what has to go and the cluster does not delete yet; an apply that writes tries it again at its end.
     """
 
     prefix: str
     changes: tuple[Change, ...]
     notes: tuple[str, ...] = ()
     ids: Mapping[str, str] = field(default_factory=dict)
+    left: tuple[Change, ...] = ()
 
     @property
     def writes(self) -> tuple[Change, ...]:
@@ -144,8 +157,11 @@ def plan(
         if resource.kind in kinds:
             changes.append(change)
     changes = _fields_first(changes)
-    changes += [Change(Action.DELETE, None, live, note=why) for live, why in _gone(desired, observed, prefix, kinds)]
-    return Plan(prefix, tuple(changes), notes, {address: live.id for address, live in observed.live.items()})
+    gone = [Change(Action.DELETE, None, live, note=why) for live, why in _gone(desired, observed, prefix, kinds)]
+    changes += [change for change in gone if change.live and change.live.id not in observed.mistaken]
+    left = tuple(change.left() for change in gone if change not in changes)
+    notes += tuple(f"{change.address} {change.note}" for change in left)
+    return Plan(prefix, tuple(changes), notes, {address: live.id for address, live in observed.live.items()}, left)
 
 
 def plan_destroy(observed: Observed, *, prefix: str) -> Plan:

@@ -18,6 +18,9 @@ import yaml
 from neuralshelf.engine import Engine
 from neuralshelf.model_packages.lite import LiteEncoder
 from neuralshelf.model_packages.minilm import MiniLmEncoder
+from neuralshelf.model_packages.ranker.contract import Contract
+from neuralshelf.model_packages.ranker.ranking import Ranker, Taste
+from neuralshelf.model_packages.ranker.store import Interactions
 from neuralshelf.settings import Folders
 from tests.engine.conftest import ServeModels
 
@@ -65,9 +68,11 @@ class Shelf:
 @pytest.fixture(scope="package")
 def shelf(engine: Engine, serve_models: ServeModels) -> Iterator[Shelf]:
     """All examples, ready to run; what they made is taken away at the end."""
-    served = serve_models(LiteEncoder.load(Folders.default(ROOT).cache), MiniLmEncoder.load())
     folder = Path(tempfile.mkdtemp(prefix="neuralshelf-examples-"))
     folder.chmod(0o755)
+    store = Interactions(folder / "state" / "titan-clusters" / "interactions.db")
+    ranker = Contract(Ranker(store, Taste(refresh=0)))
+    served = serve_models(LiteEncoder.load(Folders.default(ROOT).cache), MiniLmEncoder.load(), ranker=ranker)
     made = Shelf(folder, dict(zip(KEYS, (served.access_key, served.secret_key), strict=True)))
     try:
         shutil.copytree(ROOT / "examples", folder / "examples")
@@ -90,6 +95,7 @@ def shelf(engine: Engine, serve_models: ServeModels) -> Iterator[Shelf]:
         for place in (folder / "examples").iterdir():
             made.run("destroy", "--yes", example=place.name)
     finally:
+        store.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 

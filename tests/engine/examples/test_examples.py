@@ -1,12 +1,13 @@
 """Each example is run as people run it, with the models of the local server, and finds what its file says."""
 
+import csv
 import json
 from collections import Counter
 from typing import Any
 
 import pytest
 
-from tests.engine.examples.conftest import Shelf
+from tests.engine.examples.conftest import ROOT, Shelf
 
 pytestmark = pytest.mark.slow
 
@@ -125,6 +126,34 @@ def test_a_dry_run_writes_neither_numbers_nor_clusters(shelf: Shelf, titan: dict
     again = json.loads(shelf.run("cluster", "apply", "--json", example="titan-clusters"))
     assert (again["k"], again["written"]) == (titan["clusters"]["k"], 0)
     assert "would get a new cluster" in shelf.run("cluster", "--k", "3", "--dry-run", example="titan-clusters")
+
+
+def test_what_people_did_is_kept_by_cluster_and_orders_their_hits(
+    shelf: Shelf, titan: dict[str, Any], client: Any
+) -> None:
+    name = "titan-clusters"
+    shelf.run("apply", example=name)
+    log = ROOT / "samples" / "interactions.jsonl"
+    known = {row["id"] for row in shelf.rows}
+    items = [json.loads(line)["item"] for line in log.read_text("utf-8").splitlines()]
+    kept = shelf.folder / "kept.csv"
+    said = shelf.run("interactions", "--import", str(log), "--export", str(kept), "--json", example=name)
+    told = json.loads(said.splitlines()[0])
+    assert (told["rows"], told["unknown"]) == (len(items), sum(item not in known for item in items))
+    ids = {group["id"] for group in titan["clusters"]["groups"]}
+    with kept.open(encoding="utf-8", newline="") as file:
+        assert {row["ITEM_ID"] for row in csv.DictReader(file)} <= ids
+
+    def page(**who: str) -> list[str]:
+        body = {"id": "titan-product-search", "params": {"text": "something red", "size": 5, **who}}
+        answer = client.transport.perform_request("POST", "/titan-products/_search/template", body=body)
+        return [hit["_id"] for hit in answer["hits"]["hits"]]
+
+    pages = [page(), *(page(user=person) for person in ("gardener", "musician", "host"))]
+    assert len({tuple(found) for found in pages}) == 4
+    again = shelf.run("interactions", "--import", str(log), "--forget", "host", "--yes", "--json", example=name)
+    assert json.loads(again.splitlines()[0])["added"] == 0
+    assert page(user="host") == page()
 
 
 def test_a_model_s_own_message_is_what_a_refused_search_says(shelf: Shelf, titan: dict[str, Any]) -> None:

@@ -98,7 +98,7 @@ def way(client: OpenSearch, engine: Any, serve_models: Callable[..., Any]) -> It
     recorder = Recorder()
     server = serve_models(wrap=recorder)
     with wire_to(engine.url) as wire, project_in_a_folder(client, wire, server, SHOP) as project:
-        project.run("apply")
+        project.apply()
         config = project.deployment().config
         limits = picture_limits(config.connectors, config.index)
         admitted = {}

@@ -133,7 +133,7 @@ def test_every_way_to_copy_an_index(copies: Copies) -> None:
         copies.rows.append([cell.strip() for cell in line.strip("|").split("|")])
 
     shop.project.edit("index.version", 2)
-    shop.project.run("apply")
+    shop.project.apply()
     deployment = shop.project.deployment()
     next_index = deployment.config.index
     scan = Scan(client, next_index.physical_name, next_index, deployment.generation)

@@ -37,7 +37,7 @@ class Shop:
     """A deployment with a catalogue of 40 products, every second one pictured, all indexed."""
 
     def __init__(self, project: Project) -> None:
-        project.run("apply")
+        project.apply()
         self.project, self.client, self.name = project, project.client, project.name
         self.stack = Stack(project.file, ENVIRONMENT, Folders(cache=project.folder / "c", state=project.folder / "s"))
         (project.folder / "images").mkdir()

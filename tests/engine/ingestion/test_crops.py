@@ -21,7 +21,7 @@ def shop(make_project: MakeProject) -> Project:
     config["index"]["fields"] |= {"sku": "keyword", "image_path": "keyword"}
     config["index"]["product"] = "sku"
     project = make_project(config)
-    project.run("apply")
+    project.apply()
     image = Image.new("RGB", (80, 40), "red")
     image.paste("blue", (40, 0, 80, 40))
     image.save(project.folder / "look.png")

@@ -250,7 +250,7 @@ def test_apply_makes_the_index_once_drift_sees_it_go_and_destroy_takes_it(make_p
     project = make_project(SMALL)
     name = f"{project.prefix}-deadletters"
     assert "neuralshelf apply" in project.run("deadletters", "list", code=1).err
-    project.run("apply")
+    project.apply()
     body = project.client.indices.get(index=name)[name]
     assert body["mappings"]["dynamic"] == "strict"
     assert "spaces" not in body["mappings"]["_meta"]
@@ -271,6 +271,6 @@ def test_apply_makes_the_index_once_drift_sees_it_go_and_destroy_takes_it(make_p
         project.client.indices.delete(index=name)
         assert name in json.dumps([change.as_dict() for change in drift(made.plan())])
     project.edit("index.version", 1)
-    project.run("apply")
+    project.apply()
     project.run("destroy", "--yes")
     assert not project.client.indices.exists(index=name, expand_wildcards="all")

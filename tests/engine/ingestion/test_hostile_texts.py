@@ -155,7 +155,7 @@ def shop(make_project: MakeProject, server: Any, engine: Any) -> Project:
     project = make_project(SHOP, server)
     project.environment["cluster"]["url"] = engine.url
     project.write()
-    project.run("apply")
+    project.apply()
     return project
 
 

@@ -55,7 +55,7 @@ def stopped(project: Project, file: Path) -> Path:
 @pytest.fixture
 def shop(make_project: MakeProject) -> Project:
     project = make_project(SMALL)
-    project.run("apply")
+    project.apply()
     return project
 
 
@@ -94,7 +94,7 @@ def test_a_dry_run_sends_nothing_and_says_what_would_happen(shop: Project) -> No
 
 def test_pictures_are_embedded_and_broken_ones_get_a_letter(make_project: MakeProject) -> None:
     project = make_project(FULL)
-    project.run("apply")
+    project.apply()
     (project.folder / "good.jpg").write_bytes(picture(1))
     (project.folder / "cut.jpg").write_bytes(picture(2)[:200])
     file = written(
@@ -130,7 +130,7 @@ def test_pictures_which_opensearch_asks_for_one_by_one_meet_in_batches_at_a_busy
 ) -> None:
     pictures = Busy(default_dimension=512)
     project = make_project(FULL, server=serve_models(multimodal=pictures))
-    project.run("apply")
+    project.apply()
     (project.folder / "good.jpg").write_bytes(picture(1))
     products = [{"id": f"p{number}", "title": f"mug {number}", "image": "good.jpg"} for number in range(600)]
     pictures.calls.clear()
@@ -196,7 +196,7 @@ def test_a_new_index_is_filled_from_the_beginning_whatever_a_stopped_run_left(sh
     file = written(shop.folder / "shop.jsonl", rows(2000))
     stopped(shop, file)
     shop.run("destroy", "--yes")
-    shop.run("apply")
+    shop.apply()
     assert shop.run("ingest", str(file), "--json").json["resumed_after"] == 0
     assert len(stored(shop)) == 2000
 

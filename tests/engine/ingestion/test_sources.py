@@ -46,7 +46,7 @@ def shop(make_project: MakeProject) -> Project:
     project = make_project(FULL)
     project.edit("index.fields", {**FULL["index"]["fields"], "sku": "keyword", "image_path": "keyword"})
     project.edit("index.product", "sku")
-    project.run("apply")
+    project.apply()
     with zipfile.ZipFile(project.folder / "pictures.zip", "w") as archive:
         for number, name in enumerate(("cup/1.jpg", "cup/2.jpg", "cup/3.jpg", "pot.jpg")):
             archive.writestr(name, picture(number))

@@ -50,7 +50,7 @@ class Shop:
     """A deployment with one document a row."""
 
     def __init__(self, project: Project) -> None:
-        project.run("apply")
+        project.apply()
         self.project, self.client = project, project.client
         deployment = project.deployment()
         self.index, self.generation = deployment.config.index, deployment.generation

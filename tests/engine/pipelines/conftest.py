@@ -6,7 +6,7 @@ import json
 import urllib.request
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -138,14 +138,23 @@ class Shop:
 
 
 OpenShop = Callable[..., Shop]
-"""`open_shop(values, shards=1, centroids=None, **of serve_models)`."""
+"""`open_shop(values, shards=1, centroids=None, ranker_at=None, **of serve_models)`."""
 
 
 @pytest.fixture(scope="session")
 def open_shop(client: OpenSearch, serve_models: Callable[..., Any]) -> OpenShop:
-    """Provision a configuration (neuralshelf.yaml as a mapping) with a model server of its own, in `shards` shards."""
+    """Provision a configuration (neuralshelf.yaml as a mapping) with a model server of its own, in `shards` shards.
 
-    def opened(values: Mapping[str, Any], shards: int = 1, centroids: Centroids | None = None, **served: Any) -> Shop:
+    `ranker_at` is the base URL of a ranker elsewhere.
+    """
+
+    def opened(
+        values: Mapping[str, Any],
+        shards: int = 1,
+        centroids: Centroids | None = None,
+        ranker_at: str | None = None,
+        **served: Any,
+    ) -> Shop:
         server = serve_models(**served)
         config = Config.parse(values, "shop.yaml")
         runtime = Runtime(server.region).at(server.url, server.access_key, SecretStr(server.secret_key))
@@ -154,7 +163,8 @@ def open_shop(client: OpenSearch, serve_models: Callable[..., Any]) -> OpenShop:
         for name, spec in config.connectors.items():
             wanted += connector_resources(name, spec, runtime=runtime, prefix=prefix, group=wanted[1].name)
         if config.ranking:
-            wanted += ranking_resources(config.ranking, runtime=runtime, prefix=prefix, group=wanted[1].name)
+            there = replace(runtime, url=ranker_at or runtime.url)
+            wanted += ranking_resources(config.ranking, runtime=there, prefix=prefix, group=wanted[1].name)
         wanted += pipeline_resources(
             config.index,
             config.search,

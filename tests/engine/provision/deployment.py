@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from neuralshelf.client import connect
 from neuralshelf.connectors.runtime import Runtime
 from neuralshelf.deployment import Deployment
+from neuralshelf.provision.guard import confirm
 from neuralshelf.provision.provisioner import Provisioner
 from tests.engine.conftest import ServedModels
 from tests.engine.provision.wire import Moment, Wire
@@ -156,6 +157,12 @@ class Project:
             yield Provisioner(client, deployment, self.runtime())
         finally:
             client.close()
+
+    def apply(self) -> None:
+        """As the verb does, in this process: for tests of something else."""
+        with self.provisioner() as made:
+            made.apply(made.plan(), show=lambda _: None)
+            confirm(made.client, made.deployment)
 
     def command(self, verb: str, *words: str) -> list[str]:
         """Command line of a verb."""

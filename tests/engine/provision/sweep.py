@@ -8,7 +8,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch, TransportError
 
-from tests.engine.provision.snapshot import snapshot
+from tests.engine.provision.snapshot import listed, snapshot
 
 ML = "/_plugins/_ml"
 
@@ -29,9 +29,9 @@ def sweep(client: OpenSearch, name: str, before: Mapping[str, Any]) -> None:
         elif kind == "search-pipeline" and called.startswith(name):
             client.transport.perform_request("DELETE", f"/_search/pipeline/{identity}")
     for kind in ("models", "connectors", "model_groups"):
-        for key, body in found.items():
-            if key.startswith(f"{kind}/") and str(body.get("name", "")).startswith(name):
-                _delete(client, f"{ML}/{key}", undeploy=kind == "models")
+        for identity, body in listed(client, kind).items():
+            if str(body.get("name", "")).startswith(name):
+                _delete(client, f"{ML}/{kind}/{identity}", undeploy=kind == "models")
     _settings(client, before, found)
 
 

@@ -72,7 +72,7 @@ def delete_patiently(client: OpenSearch, path: str) -> None:
 def test_the_lists_are_as_before_with_everything_of_others_untouched(others: None, make_project: MakeProject) -> None:
     project = make_project(FULL)
     before = snapshot(project.client)
-    project.run("apply")
+    project.apply()
     made = changes(before, snapshot(project.client))
     assert {key.split("/")[0] for key in made} >= {"connectors", "models", "model_groups", "index", "script"}
     document = {"title": "to be deleted, too"}
@@ -89,7 +89,7 @@ def test_the_lists_are_as_before_with_everything_of_others_untouched(others: Non
 
 def test_without_a_word_nothing_is_destroyed(make_project: MakeProject) -> None:
     project = make_project(SMALL)
-    project.run("apply")
+    project.apply()
     before = snapshot(project.client)
     project.wire.clear()
     refused = project.run("destroy", code=2)
@@ -103,7 +103,7 @@ def test_settings_that_somebody_had_before_are_put_back(make_project: MakeProjec
     trusted = ["^https://models\\.example\\.com/.*$", "^https://runtime\\.sagemaker\\..*$"]
     project.client.cluster.put_settings(body={"persistent": {TRUSTED: trusted, PRIVATE: False}})
     before = snapshot(project.client)
-    project.run("apply")
+    project.apply()
     now = snapshot(project.client)
     assert set(trusted) < set(now[f"persistent/{TRUSTED}"])
     assert str(now[f"persistent/{PRIVATE}"]) == "true"
@@ -113,7 +113,7 @@ def test_settings_that_somebody_had_before_are_put_back(make_project: MakeProjec
 
 def test_settings_that_somebody_made_meanwhile_stay(make_project: MakeProject) -> None:
     project = make_project(SMALL)
-    project.run("apply")
+    project.apply()
     trusted = project.client.cluster.get_settings(flat_settings=True)["persistent"][TRUSTED]
     theirs = "^https://models\\.example\\.com/.*$"
     project.client.cluster.put_settings(body={"persistent": {TRUSTED: [*trusted, theirs]}})
@@ -126,9 +126,9 @@ def test_settings_that_somebody_made_meanwhile_stay(make_project: MakeProject) -
 def test_one_of_two_deployments_goes_and_the_other_works_on(make_project: MakeProject) -> None:
     first, second = make_project(SMALL), make_project(SMALL)
     empty = snapshot(first.client)
-    first.run("apply")
+    first.apply()
     alone = snapshot(first.client)
-    second.run("apply")
+    second.apply()
     both = snapshot(first.client)
     first.run("destroy", "--yes")
     assert second.run("plan", "--detailed-exitcode").code == 0
@@ -143,7 +143,7 @@ def test_one_of_two_deployments_goes_and_the_other_works_on(make_project: MakePr
 
 def test_what_was_edited_by_hand_goes_as_well(project: Project) -> None:
     before = snapshot(project.client)
-    project.run("apply")
+    project.apply()
     hand = Hand(project)
     hand.edit_group(name=f"{project.name}-renamed")
     hand.edit_model("text-search", name=f"{project.name}-renamed")
@@ -168,7 +168,7 @@ def test_a_first_apply_that_was_killed_leaves_nothing_after_destroy(make_project
 def test_a_configuration_that_changed_since_is_no_hindrance(make_project: MakeProject) -> None:
     project = make_project(FULL)
     before = snapshot(project.client)
-    project.run("apply")
+    project.apply()
     index = {**SMALL["index"], "name": project.name}
     search = {**SMALL["search"], "template": f"{project.name}-other-search"}
     project.config = {"project": project.name, **SMALL, "index": index, "search": search}
@@ -180,10 +180,10 @@ def test_a_configuration_that_changed_since_is_no_hindrance(make_project: MakePr
 def test_another_generation_goes_as_well(make_project: MakeProject) -> None:
     project = make_project(SMALL)
     before = snapshot(project.client)
-    project.run("apply")
+    project.apply()
     project.client.index(index=project.name, id="1", body={"title": "a"}, params={"refresh": "true"})
     project.edit("index.version", 2)
-    project.run("apply")
+    project.apply()
     assert {f"index/{project.name}-{n}" for n in (1, 2)} <= snapshot(project.client).keys()
     project.run("destroy", "--yes")
     assert changes(before, snapshot(project.client)) == {}

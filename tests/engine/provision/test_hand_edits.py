@@ -252,7 +252,7 @@ def addresses(project: Project, edits: tuple[Edit, ...]) -> set[tuple[str, str]]
 
 
 def test_each_edit_by_hand_is_found_by_address_and_path_and_mended(project: Project) -> None:
-    project.run("apply")
+    project.apply()
     assert project.run("drift", "--detailed-exitcode", "--json").json["findings"] == []
     count = 0
     for edits in (CHANGED, ADDED_OR_REMOVED, DELETED):

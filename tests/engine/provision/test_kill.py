@@ -95,7 +95,7 @@ def test_a_first_apply_killed_anywhere_is_finished_by_the_next(make_project: Mak
 
 def test_an_apply_that_replaces_connectors_killed_anywhere_is_finished_by_the_next(make_project: MakeProject) -> None:
     project = make_project(SMALL)
-    project.run("apply")
+    project.apply()
     seconds = iter(range(100, 600))
 
     def change(number: int) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from neuralshelf.provision.provisioner import save
 from tests.engine.provision.conftest import MakeProject
 from tests.engine.provision.deployment import FULL, SMALL, Project
 from tests.engine.provision.hand import Hand
@@ -154,13 +155,14 @@ EVENTS: tuple[Callable[[Project, Path], None], ...] = (
 
 
 def test_a_saved_plan_that_no_longer_holds_is_refused_whatever_the_reason(small: Project) -> None:
-    small.run("apply")
+    small.apply()
     small.edit("connectors.text.ingest", {"read_timeout": 44})
     file = small.folder / "stale.plan"
     right = dict(small.environ)
     for event in EVENTS:
         small.environ = dict(right)
-        small.run("plan", "--out", str(file))
+        with small.provisioner() as made:
+            save(made.plan(), file)
         event(small, file)
         small.wire.clear()
         refused = small.run("apply", str(file), code=4)

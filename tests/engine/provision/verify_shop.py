@@ -41,7 +41,7 @@ def two_models(
     elsewhere = serve_models(multimodal=Weighted(seed=7), text=Weighted(seed=8))
     config = {**FULL, "connectors": CONNECTORS}
     with wire_to(engine.url) as wire, project_in_a_folder(client, wire, server, config) as project:
-        project.run("apply")
+        project.apply()
         yield project, text, picture, elsewhere
 
 

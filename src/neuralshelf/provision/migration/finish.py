@@ -54,7 +54,7 @@ def finish(
             client,
             Plan(deployment.prefix, steps),
             check=lock.check,
-            tell=lambda change: say(f"delete {change.address}"),
+            tell=lambda change: say(change.told),
         )
         lock.check()
         journal.forget(client)

@@ -1,10 +1,11 @@
 """What is known about each kind of object: how it is read, compared, written and deleted."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from opensearchpy import NotFoundError, OpenSearch
+from opensearchpy import NotFoundError, OpenSearch, TransportError
 
 from neuralshelf.provision.live import Live
 from neuralshelf.provision.marker import Marker
@@ -14,6 +15,8 @@ if TYPE_CHECKING:  # numpy: a plan does without
     from neuralshelf.provision.spaces import Space
 
 Json = Any
+
+PATIENCE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class Writing:
         check: raises when the lock was lost; called before each write.
         guard: None writes without looking at vectors (parts of a deployment, in tests).
         unused: ids of new connectors that no model points at yet.
+        left: ids of connectors that the cluster does not delete yet (`connector.mistaken`).
     """
 
     client: OpenSearch
@@ -66,11 +70,19 @@ class Writing:
     check: Callable[[], None] = lambda: None
     guard: Guard | None = None
     unused: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
 
     def send(self, method: str, path: str, body: Json = None, **params: Any) -> Json:
-        """One writing request."""
-        self.check()
-        return self.client.transport.perform_request(method, path, params=params or None, body=body)
+        """One writing request, repeated while an index that the cluster has made for it is not up yet."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            self.check()
+            try:
+                return self.client.transport.perform_request(method, path, params=params or None, body=body)
+            except TransportError as fault:
+                if fault.status_code != 503 or "No shard available" not in str(fault) or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.5)
 
     def body(self, resource: Resource) -> dict[str, Json]:
         """The body with ids and with the marker in its description."""
@@ -96,7 +108,7 @@ class Object(Protocol):
         """Make or change it; returns its id."""
 
     def delete(self, writing: Writing, live: Live) -> None:
-        """Take it away; nothing when it is gone already."""
+        """Take it away; nothing when it is gone already. What the cluster does not delete yet is in `writing.left`."""
 
 
 def unmarked(description: str | None) -> tuple[str, Marker | None]:

@@ -9,6 +9,7 @@ from opensearchpy import ConflictError, NotFoundError, OpenSearch, RequestError
 from neuralshelf.errors import ProvisionError
 from neuralshelf.provision.live import Live
 from neuralshelf.provision.objects.base import Json, Scope, Writing, unmarked
+from neuralshelf.provision.objects.connector import give_back
 from neuralshelf.provision.objects.ml import ML, search_all
 from neuralshelf.resource import Kind, Resource, resolve
 
@@ -78,9 +79,7 @@ def _admit(writing: Writing, resource: Resource, body: Json, live: Live) -> None
         writing.guard.admit(resource, body["connector_id"], writing.ids)
     except ProvisionError:
         for made in writing.unused:
-            # One that is taken for another's (`connector._distinct`) stays for the next plan; the cause matters here.
-            with contextlib.suppress(NotFoundError, ConflictError):
-                writing.send("DELETE", f"{ML}/connectors/{made}")
+            give_back(writing, made)  # what can't be deleted stays for the next plan: the cause matters here
         raise
 
 

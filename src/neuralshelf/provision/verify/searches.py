@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from neuralshelf.checker import Grade, check
 from neuralshelf.checker.examples import examples
-from neuralshelf.checker.facts import Facts, facts_of
+from neuralshelf.checker.facts import Facts
 from neuralshelf.checker.live import read_facts, rendered
 from neuralshelf.errors import NeuralshelfError
 from neuralshelf.provision.verify.check import Check
@@ -16,19 +16,11 @@ def check_searches(subject: Subject) -> Iterator[Check]:
     """Each template with every kind of parameters, held against what the cluster has."""
     deployment = subject.deployment
     config = deployment.config
-    configured = facts_of(
-        config.index,
-        config.search,
-        config.connectors,
-        store=deployment.environment.store,
-        prefix=deployment.generation,
-        ranking=deployment.ranking,
-    )
     for resource in subject.desired.values():
         if resource.kind is not Kind.SEARCH_TEMPLATE:
             continue
         try:
-            facts = read_facts(subject.client, config.index.name, configured)
+            facts = read_facts(subject.client, config.index.name, deployment.facts)
             chosen = list(examples(config.index, config.search))
             faults = [fault for params in chosen if (fault := _fault(subject, resource.name, params, facts))]
         except NeuralshelfError as fault:

@@ -1,0 +1,166 @@
+"""Everybody's questions, each ranked for who asks it, and what came of it."""
+
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from personas import NOW, Ask, Person, Shop
+from tqdm import tqdm
+
+from neuralshelf.model_packages.ranker.ranking import Ranker, Taste
+from neuralshelf.model_packages.ranker.store import Interactions
+from neuralshelf.personalisation.blending import blended
+from neuralshelf.relevance.measures import Measurer
+from neuralshelf.relevance.run import Answer
+from neuralshelf.relevance.statistics import Interval, interval
+
+MEASURE = "nDCG@10"
+PAGE = 10
+WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+FOLDS = 5
+LEAST = 0.001  # what OpenSearch's min_max gives the last hit
+
+Part = tuple[str, bool]
+"""A group of people, and whether their questions are precise."""
+
+
+def linear(items: Sequence[str], scores: Sequence[float], liked: Mapping[str, float], weight: float) -> list[int]:
+    """Places in the order of the weighted mean of score and preference, as the cluster does."""
+    return [hit.place for hit in blended(items, scores, liked, weight)]
+
+
+def geometric(items: Sequence[str], scores: Sequence[float], liked: Mapping[str, float], weight: float) -> list[int]:
+    """Places in the order of the weighted geometric mean of both."""
+    found = sorted(blended(items, scores, liked, 0.0), key=lambda hit: hit.place)
+    joined = {hit.place: max(hit.score, LEAST) ** (1 - weight) * hit.preference**weight for hit in found}
+    return sorted(joined, key=lambda place: -joined[place])
+
+
+BLENDS: Mapping[str, Callable[..., list[int]]] = {"linear": linear, "geometric": geometric}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """nDCG@10 by weight of preference, person and question."""
+
+    people: Sequence[Person]
+    values: Mapping[float, Mapping[tuple[str, str], float]]
+
+    def parts(self) -> dict[Part, list[Person]]:
+        """The people of each group that asked broad and precise questions, in their order."""
+        found: dict[Part, list[Person]] = {}
+        for precise in (False, True):
+            for person in self.people:
+                if any(ask.precise is precise for ask in person.asks):
+                    found.setdefault((person.group, precise), []).append(person)
+        return found
+
+    def before(self, part: Part) -> float:
+        """Mean over the people of a part, unranked."""
+        return float(self._means(part, dict.fromkeys((p.name for p in self.people), 0.0)).mean())
+
+    def gain(self, part: Part, weights: Mapping[str, float] | float) -> Interval:
+        """Of each person's mean over their questions.
+
+        Args:
+            weights: of each person, or of all.
+        """
+        if isinstance(weights, float):
+            weights = dict.fromkeys((person.name for person in self.people), weights)
+        unranked = dict.fromkeys(weights, 0.0)
+        return interval((self._means(part, weights) - self._means(part, unranked)).tolist())
+
+    def chosen(self) -> dict[str, float]:
+        """Person -> the weight that is best for people of the other folds.
+
+        Those with a taste and those without, broad and precise questions count alike.
+        """
+        parts = {part: people for part, people in self.parts().items() if part[0] != "changed"}
+        place = {person.name: n for people in self.parts().values() for n, person in enumerate(people)}
+        found = {}
+        for fold in range(FOLDS):
+            others = {part: np.array([place[p.name] % FOLDS != fold for p in people]) for part, people in parts.items()}
+            all_at = {weight: dict.fromkeys(place, weight) for weight in WEIGHTS}
+            best = max(
+                WEIGHTS, key=lambda w: np.mean([self._means(part, all_at[w])[mask].mean() for part, mask in others.items()])
+            )
+            found |= {name: best for name, n in place.items() if n % FOLDS == fold}
+        return found
+
+    def _means(self, part: Part, weights: Mapping[str, float]) -> NDArray[np.float64]:
+        group, precise = part
+        return np.array(
+            [
+                np.mean([self.values[weights[p.name]][p.name, a.question] for a in p.asks if a.precise is precise])
+                for p in self.parts()[group, precise]
+            ]
+        )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A way to rank.
+
+    Attributes:
+        answers: text of a question -> products with their scores, the candidates of ranking.
+        items: product -> what is ranked of it.
+        candidates: answers that are ranked.
+        graded: judge by taste instead of by picks: 3 what answers and is liked, 1 what only answers.
+    """
+
+    shop: Shop
+    answers: Mapping[str, Sequence[Answer]]
+    items: Mapping[str, str]
+    blend: Callable[..., list[int]] = linear
+    candidates: int = 30
+    graded: bool = False
+    taste: Taste = Taste()
+    now: float = NOW
+
+    def outcome(self, people: Sequence[Person], history_of: Mapping[str, str] | None = None) -> Outcome:
+        """What the people get.
+
+        Args:
+            history_of: whose history the ranker takes for somebody's, by name; their own if None.
+        """
+        asks = {(person.name, ask.question): self._grades(person, ask) for person in people for ask in person.asks}
+        liked = self.liked(people, history_of or {})
+        names = {pair: "|".join(pair) for pair in asks}
+        measurer = Measurer({names[pair]: grades for pair, grades in asks.items()}, [MEASURE])
+        values = {}
+        for weight in WEIGHTS:
+            found = measurer.per_query({names[pair]: self.ranked(pair[1], liked[pair], weight) for pair in asks})[MEASURE]
+            values[weight] = {pair: found[name] for pair, name in names.items()}
+        return Outcome(people, values)
+
+    def liked(self, people: Sequence[Person], history_of: Mapping[str, str]) -> dict[tuple[str, str], dict[str, float]]:
+        """What the ranker answers to each person's questions: item -> score."""
+        with tempfile.TemporaryDirectory() as folder:
+            store = Interactions(Path(folder) / "interactions.db")
+            for person in people:
+                store.add(one._replace(item=self.items[one.item]) for one in person.history if one.item in self.items)
+            ranker = Ranker(store, self.taste, clock=lambda: self.now)
+            found = {}
+            for person in tqdm(people, desc="people", disable=not sys.stderr.isatty()):
+                whose = history_of.get(person.name, person.name)
+                for ask in person.asks:
+                    items = [self.items.get(each.id, "") for each in self.answers[ask.question][: self.candidates]]
+                    found[person.name, ask.question] = dict(ranker.rank(whose, items))
+            store.close()
+        return found
+
+    def ranked(self, question: str, liked: Mapping[str, float], weight: float) -> list[Answer]:
+        """The page."""
+        answers = self.answers[question][: self.candidates]
+        items, scores = [self.items.get(each.id, "") for each in answers], [each.score for each in answers]
+        return [answers[place] for place in self.blend(items, scores, liked, weight)][:PAGE]
+
+    def _grades(self, person: Person, ask: Ask) -> Mapping[str, int]:
+        if not self.graded or ask.precise:
+            return ask.picks
+        likes = set(person.likes)
+        return {each: 3 if self.shop.categories[each] & likes else 1 for each in self.shop.questions[ask.question]}

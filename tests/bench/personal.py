@@ -1,9 +1,7 @@
 """What ranking for a person is worth: nDCG@10 of what people with a taste, and people without one, pick later.
 
-    cd SOMEWHERE && cp -r …/examples/titan-clusters/. . && neuralshelf up && neuralshelf ingest …/samples/catalogue.jsonl
-    neuralshelf cluster && neuralshelf apply
-    python tests/bench/personal.py sample --config neuralshelf.yaml --catalogue samples/catalogue.jsonl \\
-        --queries samples/queries.jsonl --qrels samples/qrels.txt
+    python tests/bench/personal.py sample --config FILE --catalogue samples/catalogue.jsonl \\
+        --queries samples/queries.jsonl --qrels samples/qrels.txt    # FILE: see personal.md
 
 People are of personas.py. Broad questions are of questions.py and those of the judged set that are as broad; all its
 other texts are precise ones, which people ask for what they say, whatever they like. Each is asked once, of the live
@@ -23,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from personas import Behaviour, Person, Shop
+from personas import Behaviour, Shop
 from questions import FACETS, Breadth, Row, broad
 from stack import ROOT
 from tabulate import tabulate
@@ -93,7 +91,9 @@ class Index:
 def shop(index: Index, options: argparse.Namespace) -> Shop:
     """What can be asked and liked."""
     kinds = {product: str(row[options.category]).lower() for product, row in index.rows.items()}
-    questions = {text: each.products for text, each in broad(index.rows, FACETS[options.name], kinds, Breadth()).items()}
+    questions = {
+        text: each.products for text, each in broad(index.rows, FACETS[options.name], kinds, Breadth()).items()
+    }
     precise = {}
     judged = read_qrels(options.qrels) if options.qrels else {}
     for query in read_queries(options.queries).values() if options.queries else ():
@@ -112,7 +112,7 @@ def shop(index: Index, options: argparse.Namespace) -> Shop:
 
 
 def cells(outcome: Outcome, weight: float) -> list[str]:
-    """nDCG@10 before and each group's gain at a weight, of broad and of precise questions; the same with chosen ones."""
+    """nDCG@10 before, each group's gain at a weight with broad and precise questions, and with chosen weights."""
     parts = list(outcome.parts())
     found = [f"{outcome.before(parts[0]):.3f}", *(shown(outcome.gain(part, weight)) for part in parts if not part[1])]
     for precise in [part for part in parts if part[1] and part[0] != "changed"]:
@@ -153,9 +153,10 @@ def live(index: Index, options: argparse.Namespace) -> int:
     items = index.items(spec.item)
     texts = sorted({ask.question for person in people for ask in person.asks})
     answers = index.answers(texts, index.system(PAGE * spec.oversample))
-    trial = Trial(where, answers, items, candidates=PAGE * spec.oversample, now=time.time())
+    trial = Trial(where, answers, items, BLENDS[options.blend[0]], PAGE * spec.oversample, now=time.time())
     liked = trial.liked(people, {})
-    same, pairs, values = 0, 0, ([], [])
+    same, pairs = 0, 0
+    values: tuple[list[float], list[float]] = ([], [])
     with opened(index.stack) as store:
         try:
             for person in people:
@@ -164,7 +165,8 @@ def live(index: Index, options: argparse.Namespace) -> int:
                 system = index.system(PAGE, user=person.name, user_weight=options.weight[0])
                 ranked = index.answers([ask.question for ask in person.asks], system)
                 for ask in person.asks:
-                    expected = trial.ranked(ask.question, liked[person.name, ask.question], options.weight[0])
+                    weights = options.weight[:1]
+                    expected = trial.pages(ask.question, liked[person.name, ask.question], weights)[weights[0]]
                     pairs += 1
                     same += [each.id for each in expected] == [each.id for each in ranked[ask.question]]
                     for run, kept in zip((ranked[ask.question], expected), values, strict=True):
@@ -172,7 +174,10 @@ def live(index: Index, options: argparse.Namespace) -> int:
         finally:
             for person in people:
                 store.forget(person.name)
-    print(f"{pairs} answers, {same} in the same order; {MEASURE} live {np.mean(values[0]):.4f}, offline {np.mean(values[1]):.4f}")
+    print(
+        f"{pairs} answers, {same} in the same order;"
+        f" {MEASURE} live {np.mean(values[0]):.4f}, offline {np.mean(values[1]):.4f}"
+    )
     return int(same < pairs)
 
 
@@ -191,8 +196,12 @@ def main() -> int:
     parser.add_argument("--liking", nargs="+", type=float, default=[0.7])
     parser.add_argument("--events", nargs="+", type=int, default=[40])
     parser.add_argument("--blend", nargs="+", default=["linear"], choices=tuple(BLENDS))
-    parser.add_argument("--candidates", nargs="+", type=int, default=[30], help="answers that are ranked, a number a table row")
-    parser.add_argument("--weight", nargs="+", type=float, default=[0.5], help="of preference, one for each --candidates")
+    parser.add_argument(
+        "--candidates", nargs="+", type=int, default=[30], help="answers that are ranked, a number a table row"
+    )
+    parser.add_argument(
+        "--weight", nargs="+", type=float, default=[0.5], help="of preference, one for each --candidates"
+    )
     parser.add_argument("--people", type=int, default=100, help="of each group")
     parser.add_argument("--graded", action="store_true", help="judge by taste instead of by picks")
     parser.add_argument("--live", type=int, metavar="N", help="N people of each group ask the live index")

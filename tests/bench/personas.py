@@ -1,12 +1,13 @@
-"""People who do not exist: what they did with the products of a shop, and what they pick of answers to questions later.
+"""People who do not exist: what they did with the products of a shop, and what they pick of answers later.
 
-As the interactions of AWS's Retail Demo Store are generated: somebody likes three categories, the first most (0.6, 0.25,
-0.15). There they do nothing else; here a share `liking` of what they do is with these, the rest with any product. Views, carts
-and purchases as 7 : 2 : 1.
+As the interactions of AWS's Retail Demo Store are generated: somebody likes three categories, the first most (0.6,
+0.25, 0.15). There they do nothing else; here a share `liking` of what they do is with these, the rest with any product.
+Views, carts and purchases as 7 : 2 : 1.
 
-What they ask follows "Learning a hierarchical embedding model for personalized product search" (Ai et al., SIGIR 2017):
-first comes the product that somebody will pick, then a question that it answers. Of all products that answer it they pick
-some more, by the same taste. Picks are drawn after and apart from the history; neither knows what is ranked, nor how.
+What they ask follows "Learning a hierarchical embedding model for personalized product search" (Ai et al., SIGIR
+2017): first comes the product that somebody will pick, then a question that it answers. Of all products that answer it
+they pick some more, by the same taste. Picks are drawn after and apart from the history; neither knows what is ranked,
+nor how.
 """
 
 import random

@@ -65,7 +65,13 @@ def prepare(folder: Path) -> None:
         if year.isdigit() and genres != "unknown":
             names = sorted(genres.split())
             text = f"{', '.join(names)} film of {year}"
-            row = {"id": film, "title": title, "description": text, "genres": " ".join(names), "decade": f"{year[:3]}0s"}
+            row = {
+                "id": film,
+                "title": title,
+                "description": text,
+                "genres": " ".join(names),
+                "decade": f"{year[:3]}0s",
+            }
             rows.append(json.dumps(row) + "\n")
     (folder / "items.jsonl").write_text("".join(rows), encoding="utf-8")
     (folder / "neuralshelf.yaml").write_text(CONFIG, encoding="utf-8")
@@ -89,8 +95,8 @@ def people(path: Path, where: Shop, seed: int) -> list[Person]:
         before = tuple(Interaction(user, film, event(stars), at) for at, film, stars in ratings[:cut])
         later = [film for _, film, stars in ratings[cut:] if stars >= LIKED and film in answered]
         texts = sorted({chance.choice(sorted(answered[film])) for film in chance.sample(later, min(ASKS, len(later)))})
-        at = ratings[cut][0] if cut < len(ratings) else 0.0
-        asks = [Ask(text, at, {film: 1 for film in later if film in where.questions[text]}) for text in texts]
+        first = ratings[cut][0] if cut < len(ratings) else 0.0
+        asks = [Ask(text, first, {film: 1 for film in later if film in where.questions[text]}) for text in texts]
         if asks:
             found.append(Person(user, "real", (), before, tuple(asks)))
     return found

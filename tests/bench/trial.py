@@ -3,7 +3,7 @@
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,23 +24,22 @@ WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 FOLDS = 5
 LEAST = 0.001  # what OpenSearch's min_max gives the last hit
 
+Column = NDArray[np.float64]
 Part = tuple[str, bool]
 """A group of people, and whether their questions are precise."""
 
 
-def linear(items: Sequence[str], scores: Sequence[float], liked: Mapping[str, float], weight: float) -> list[int]:
-    """Places in the order of the weighted mean of score and preference, as the cluster does."""
-    return [hit.place for hit in blended(items, scores, liked, weight)]
+def linear(own: Column, preference: Column, weight: float) -> Column:
+    """Weighted mean of a hit's own score and of the preference, both 0 to 1."""
+    return (1 - weight) * own + weight * preference
 
 
-def geometric(items: Sequence[str], scores: Sequence[float], liked: Mapping[str, float], weight: float) -> list[int]:
-    """Places in the order of the weighted geometric mean of both."""
-    found = sorted(blended(items, scores, liked, 0.0), key=lambda hit: hit.place)
-    joined = {hit.place: max(hit.score, LEAST) ** (1 - weight) * hit.preference**weight for hit in found}
-    return sorted(joined, key=lambda place: -joined[place])
+def geometric(own: Column, preference: Column, weight: float) -> Column:
+    """Weighted geometric mean of both: what hardly answers the question stays down, however liked."""
+    return np.asarray(np.maximum(own, LEAST) ** (1 - weight) * preference**weight)
 
 
-BLENDS: Mapping[str, Callable[..., list[int]]] = {"linear": linear, "geometric": geometric}
+BLENDS: Mapping[str, Callable[[Column, Column, float], Column]] = {"linear": linear, "geometric": geometric}
 
 
 @dataclass(frozen=True)
@@ -81,12 +80,13 @@ class Outcome:
         """
         parts = {part: people for part, people in self.parts().items() if part[0] != "changed"}
         place = {person.name: n for people in self.parts().values() for n, person in enumerate(people)}
-        found = {}
+        found: dict[str, float] = {}
         for fold in range(FOLDS):
             others = {part: np.array([place[p.name] % FOLDS != fold for p in people]) for part, people in parts.items()}
             all_at = {weight: dict.fromkeys(place, weight) for weight in WEIGHTS}
             best = max(
-                WEIGHTS, key=lambda w: np.mean([self._means(part, all_at[w])[mask].mean() for part, mask in others.items()])
+                WEIGHTS,
+                key=lambda w: np.mean([self._means(part, all_at[w])[mask].mean() for part, mask in others.items()]),
             )
             found |= {name: best for name, n in place.items() if n % FOLDS == fold}
         return found
@@ -115,10 +115,10 @@ class Trial:
     shop: Shop
     answers: Mapping[str, Sequence[Answer]]
     items: Mapping[str, str]
-    blend: Callable[..., list[int]] = linear
+    blend: Callable[[Column, Column, float], Column] = linear
     candidates: int = 30
     graded: bool = False
-    taste: Taste = Taste()
+    taste: Taste = field(default_factory=Taste)
     now: float = NOW
 
     def outcome(self, people: Sequence[Person], history_of: Mapping[str, str] | None = None) -> Outcome:
@@ -131,9 +131,13 @@ class Trial:
         liked = self.liked(people, history_of or {})
         names = {pair: "|".join(pair) for pair in asks}
         measurer = Measurer({names[pair]: grades for pair, grades in asks.items()}, [MEASURE])
+        pages: dict[float, dict[str, list[Answer]]] = {weight: {} for weight in WEIGHTS}
+        for pair, name in names.items():
+            for weight, page in self.pages(pair[1], liked[pair], WEIGHTS).items():
+                pages[weight][name] = page
         values = {}
         for weight in WEIGHTS:
-            found = measurer.per_query({names[pair]: self.ranked(pair[1], liked[pair], weight) for pair in asks})[MEASURE]
+            found = measurer.per_query(pages[weight])[MEASURE]
             values[weight] = {pair: found[name] for pair, name in names.items()}
         return Outcome(people, values)
 
@@ -153,11 +157,16 @@ class Trial:
             store.close()
         return found
 
-    def ranked(self, question: str, liked: Mapping[str, float], weight: float) -> list[Answer]:
-        """The page."""
+    def pages(self, question: str, liked: Mapping[str, float], weights: Sequence[float]) -> dict[float, list[Answer]]:
+        """The page at each weight."""
         answers = self.answers[question][: self.candidates]
         items, scores = [self.items.get(each.id, "") for each in answers], [each.score for each in answers]
-        return [answers[place] for place in self.blend(items, scores, liked, weight)][:PAGE]
+        hits = sorted(blended(items, scores, liked, 0.0), key=lambda hit: hit.place)
+        own, preference = (np.array([getattr(hit, name) for hit in hits]) for name in ("score", "preference"))
+        return {
+            weight: [answers[place] for place in np.argsort(-self.blend(own, preference, weight), kind="stable")[:PAGE]]
+            for weight in weights
+        }
 
     def _grades(self, person: Person, ask: Ask) -> Mapping[str, int]:
         if not self.graded or ask.precise:

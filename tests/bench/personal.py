@@ -30,6 +30,7 @@ from trial import BLENDS, MEASURE, PAGE, Outcome, Trial
 from neuralshelf.deployment import Deployment
 from neuralshelf.local.interactions import opened, ranking_of
 from neuralshelf.local.stack import Stack
+from neuralshelf.model_packages.ranker.ranking import Taste
 from neuralshelf.personalisation import clusters
 from neuralshelf.personalisation.clusters import Clusters
 from neuralshelf.relevance.judgements import read_qrels
@@ -113,11 +114,11 @@ def shop(index: Index, options: argparse.Namespace) -> Shop:
 
 def cells(outcome: Outcome, weight: float) -> list[str]:
     """nDCG@10 before, each group's gain at a weight with broad and precise questions, and with chosen weights."""
-    parts = list(outcome.parts())
+    parts = list(outcome.parts)
     found = [f"{outcome.before(parts[0]):.3f}", *(shown(outcome.gain(part, weight)) for part in parts if not part[1])]
     for precise in [part for part in parts if part[1] and part[0] != "changed"]:
         found.append(shown(outcome.gain(precise, weight)))
-    best = outcome.chosen()
+    best = outcome.chosen
     found.append(" ".join(f"{each:g}" for each in sorted(set(best.values()))))
     return found + [shown(outcome.gain(part, best)) for part in parts[:2] if not part[1]]
 
@@ -140,7 +141,9 @@ def table(index: Index, options: argparse.Namespace) -> Iterator[list[object]]:
                 people = where.population(Behaviour(options.people, liking, events, seed=options.seed))
                 for blend in options.blend:
                     for candidates, weight in zip(options.candidates, options.weight, strict=True):
-                        trial = Trial(where, answers, items, BLENDS[blend], candidates, options.graded)
+                        trial = Trial(
+                            where, answers, items, BLENDS[blend], candidates, options.graded, Taste(doubt=options.doubt)
+                        )
                         what = f"{item} ({len(set(items.values()))})"
                         yield [what, liking, events, blend, candidates, weight, *cells(trial.outcome(people), weight)]
 
@@ -153,7 +156,15 @@ def live(index: Index, options: argparse.Namespace) -> int:
     items = index.items(spec.item)
     texts = sorted({ask.question for person in people for ask in person.asks})
     answers = index.answers(texts, index.system(PAGE * spec.oversample))
-    trial = Trial(where, answers, items, BLENDS[options.blend[0]], PAGE * spec.oversample, now=time.time())
+    trial = Trial(
+        where,
+        answers,
+        items,
+        BLENDS[options.blend[0]],
+        PAGE * spec.oversample,
+        taste=Taste(doubt=options.doubt),
+        now=time.time(),
+    )
     liked = trial.liked(people, {})
     same, pairs = 0, 0
     values: tuple[list[float], list[float]] = ([], [])
@@ -202,6 +213,7 @@ def main() -> int:
     parser.add_argument(
         "--weight", nargs="+", type=float, default=[0.5], help="of preference, one for each --candidates"
     )
+    parser.add_argument("--doubt", type=float, default=Taste().doubt, help="of the ranker")
     parser.add_argument("--people", type=int, default=100, help="of each group")
     parser.add_argument("--graded", action="store_true", help="judge by taste instead of by picks")
     parser.add_argument("--live", type=int, metavar="N", help="N people of each group ask the live index")

@@ -132,6 +132,7 @@ def main() -> int:
     parser.add_argument("--blend", nargs="+", default=["linear"], choices=tuple(BLENDS))
     parser.add_argument("--candidates", type=int, default=100)
     parser.add_argument("--weight", type=float, default=0.5)
+    parser.add_argument("--doubt", type=float, default=Taste().doubt, help="of the ranker")
     parser.add_argument("--people", type=int, help="so many, by chance")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -154,14 +155,16 @@ def main() -> int:
     for item in options.item:
         items = index.items(item)
         for blend in options.blend:
-            trial = Trial(where, answers, items, BLENDS[blend], options.candidates, now=now)
+            trial = Trial(
+                where, answers, items, BLENDS[blend], options.candidates, taste=Taste(doubt=options.doubt), now=now
+            )
             same = dict.fromkeys((person.name for person in some), EVERYBODY)
             own, other = trial.outcome(some), trial.outcome(some, whose(some, options.seed))
             common = trial.outcome([*some, everybody(some, options.seed)], same)
             part = ("real", False)
             row = [f"{item} ({len(set(items.values()))})", blend, f"{own.before(part):.3f}"]
             row += [shown(each.gain(part, options.weight)) for each in (own, other, common)]
-            best = [each.chosen() for each in (own, common)]
+            best = [each.chosen for each in (own, common)]
             row += [shown(own.gain(part, best[0])), " ".join(f"{w:g}" for w in sorted(set(best[0].values())))]
             row += [shown(common.gain(part, best[1])), " ".join(f"{w:g}" for w in sorted(set(best[1].values())))]
             rows.append(row)

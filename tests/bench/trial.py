@@ -4,6 +4,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -44,11 +45,15 @@ BLENDS: Mapping[str, Callable[[Column, Column, float], Column]] = {"linear": lin
 
 @dataclass(frozen=True)
 class Outcome:
-    """nDCG@10 by weight of preference, person and question."""
+    """nDCG@10 by weight of preference, person and question.
+
+    Everybody asks broad questions, and either all of a group ask precise ones or none.
+    """
 
     people: Sequence[Person]
     values: Mapping[float, Mapping[tuple[str, str], float]]
 
+    @cached_property
     def parts(self) -> dict[Part, list[Person]]:
         """The people of each group that asked broad and precise questions, in their order."""
         found: dict[Part, list[Person]] = {}
@@ -60,7 +65,7 @@ class Outcome:
 
     def before(self, part: Part) -> float:
         """Mean over the people of a part, unranked."""
-        return float(self._means(part, dict.fromkeys((p.name for p in self.people), 0.0)).mean())
+        return float(self._means[part][0].mean())
 
     def gain(self, part: Part, weights: Mapping[str, float] | float) -> Interval:
         """Of each person's mean over their questions.
@@ -68,37 +73,41 @@ class Outcome:
         Args:
             weights: of each person, or of all.
         """
-        if isinstance(weights, float):
-            weights = dict.fromkeys((person.name for person in self.people), weights)
-        unranked = dict.fromkeys(weights, 0.0)
-        return interval((self._means(part, weights) - self._means(part, unranked)).tolist())
+        people, means = self.parts[part], self._means[part]
+        own = [weights if isinstance(weights, float) else weights[person.name] for person in people]
+        rows = [WEIGHTS.index(weight) for weight in own]
+        return interval((means[rows, np.arange(len(people))] - means[0]).tolist())
 
+    @cached_property
     def chosen(self) -> dict[str, float]:
         """Person -> the weight that is best for people of the other folds.
 
         Those with a taste and those without, broad and precise questions count alike.
         """
-        parts = {part: people for part, people in self.parts().items() if part[0] != "changed"}
-        place = {person.name: n for people in self.parts().values() for n, person in enumerate(people)}
+        folds = {part: np.arange(len(people)) % FOLDS for part, people in self.parts.items()}
         found: dict[str, float] = {}
         for fold in range(FOLDS):
-            others = {part: np.array([place[p.name] % FOLDS != fold for p in people]) for part, people in parts.items()}
-            all_at = {weight: dict.fromkeys(place, weight) for weight in WEIGHTS}
-            best = max(
-                WEIGHTS,
-                key=lambda w: np.mean([self._means(part, all_at[w])[mask].mean() for part, mask in others.items()]),
-            )
-            found |= {name: best for name, n in place.items() if n % FOLDS == fold}
+            others = [self._means[part][:, folds[part] != fold] for part in self.parts if part[0] != "changed"]
+            best = np.mean([each.mean(axis=1) for each in others], axis=0).argmax()
+            for people in self.parts.values():
+                found |= {person.name: WEIGHTS[best] for person in people[fold::FOLDS]}
         return found
 
-    def _means(self, part: Part, weights: Mapping[str, float]) -> NDArray[np.float64]:
-        group, precise = part
-        return np.array(
-            [
-                np.mean([self.values[weights[p.name]][p.name, a.question] for a in p.asks if a.precise is precise])
-                for p in self.parts()[group, precise]
-            ]
-        )
+    @cached_property
+    def _means(self) -> dict[Part, Column]:
+        """Of each person's questions; shape (weights, people)."""
+        return {
+            (group, precise): np.array(
+                [
+                    [
+                        np.mean([of_weight[p.name, ask.question] for ask in p.asks if ask.precise is precise])
+                        for p in people
+                    ]
+                    for of_weight in (self.values[weight] for weight in WEIGHTS)
+                ]
+            )
+            for (group, precise), people in self.parts.items()
+        }
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def trial() -> Trial:
 def test_somebody_unknown_gains_and_loses_nothing() -> None:
     people = shop().population(BEHAVIOUR)
     outcome = trial().outcome(people, {person.name: "nobody knows me" for person in people})
-    for part in outcome.parts():
+    for part in outcome.parts:
         found = outcome.gain(part, 0.7)
         assert (found.mean, found.low, found.high) == (0, 0, 0)
 
@@ -123,13 +123,13 @@ def test_a_taste_is_worth_something_to_its_owner_and_nothing_to_others() -> None
 def test_a_weight_is_chosen_on_other_people() -> None:
     """Of each fold one weight, and another one's values decide it."""
     outcome = trial().outcome(shop().population(BEHAVIOUR))
-    before = outcome.chosen()
-    fold = {person.name for people in outcome.parts().values() for person in people[::5]}
+    before = outcome.chosen
+    fold = {person.name for people in outcome.parts.values() for person in people[::5]}
     spoilt = {
         weight: {pair: float(weight == 0.0) if pair[0] in fold else value for pair, value in of_weight.items()}
         for weight, of_weight in outcome.values.items()
     }
-    after = type(outcome)(outcome.people, spoilt).chosen()
+    after = type(outcome)(outcome.people, spoilt).chosen
     assert {after[name] for name in fold} == {before[name] for name in fold}
     assert len({before[name] for name in fold}) == 1
 

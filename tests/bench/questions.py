@@ -13,65 +13,17 @@ from itertools import combinations
 
 Row = Mapping[str, object]
 
-SHOP_WORDS = frozenset(
-    {
-        "black",
-        "blue",
-        "red",
-        "green",
-        "orange",
-        "white",
-        "silver",
-        "gray",
-        "yellow",
-        "leather",
-        "carbon",
-        "waterproof",
-        "lightweight",
-        "durable",
-        "adjustable",
-        "comfortable",
-        "breathable",
-        "warm",
-        "dry",
-        "compact",
-        "spacious",
-        "rugged",
-        "stylish",
-        "classic",
-        "sleek",
-        "vibrant",
-        "hiking",
-        "outdoor",
-        "alpine",
-        "expedition",
-        "adventure",
-        "performance",
-        "protection",
-        "weather",
-        "sports",
-        "travel",
-        "winter",
-        "camping",
-    }
-)
+_SHOPPERS_WORDS = """
+black blue red green orange white silver gray yellow leather carbon waterproof lightweight durable
+adjustable comfortable breathable warm dry compact spacious rugged stylish classic sleek vibrant
+hiking outdoor alpine expedition adventure performance protection weather sports travel winter
+camping
+"""
+SHOP_WORDS = frozenset(_SHOPPERS_WORDS.split())
 """What shoppers ask for besides the thing, of the words in descriptions."""
 
-FINISHES = frozenset(
-    {
-        "and",
-        "anodised",
-        "blend",
-        "clear",
-        "coated",
-        "coloured",
-        "cut",
-        "lacquered",
-        "painted",
-        "powder-coated",
-        "recycled",
-    }
-)
+_FINISHES = "and anodised blend clear coated coloured cut lacquered painted powder-coated recycled"
+FINISHES = frozenset(_FINISHES.split())
 """Words of the sample catalogue's materials that aren't one."""
 
 

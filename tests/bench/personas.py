@@ -1,25 +1,26 @@
-"""People who do not exist: what they did with the products of a shop, and what they pick of answers to questions later.
+"""People who do not exist: what they did with the products of a shop, and what they pick of answers later.
 
-As the interactions of AWS's Retail Demo Store are generated: somebody likes three categories, the first most (0.6, 0.25,
-0.15). There they do nothing else; here a share `liking` of what they do is with these, the rest with any product. Views, carts
-and purchases as 7 : 2 : 1.
+As the interactions of AWS's Retail Demo Store are generated: somebody likes three categories, the first most (0.6,
+0.25, 0.15). There they do nothing else; here a share `liking` of what they do is with these, the rest with any product.
+Views, carts and purchases as 7 : 2 : 1.
 
-What they ask follows "Learning a hierarchical embedding model for personalized product search" (Ai et al., SIGIR 2017):
-first comes the product that somebody will pick, then a question that it answers. Of all products that answer it they pick
-some more, by the same taste. Picks are drawn after and apart from the history; neither knows what is ranked, nor how.
+What they ask follows "Learning a hierarchical embedding model for personalized product search" (Ai et al., SIGIR
+2017): first comes the product that somebody will pick, then a question that it answers. Of all products that answer it
+they pick some more, by the same taste. Picks are drawn after and apart from the history; neither knows what is ranked,
+nor how.
 """
 
 import random
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from neuralshelf.model_packages.ranker.ranking import DAY
 from neuralshelf.model_packages.ranker.store import Interaction
 
 NOW = 1_780_000_000.0
-"""When they stop doing things and begin to ask, seconds since 1970: 2026-05-28."""
+"""2026-05-28."""
 
 AFFINITY = (0.6, 0.25, 0.15)
 FUNNEL = {"view": 0.7, "cart": 0.2, "purchase": 0.1}
@@ -31,11 +32,17 @@ Group = Literal["taste", "neutral", "changed", "real"]
 
 @dataclass(frozen=True)
 class Ask:
-    """One question of somebody, and what they picked of its answers: product -> how often, its grade."""
+    """One question of somebody.
+
+    Attributes:
+        picks: product -> grade: how often they picked it of the answers.
+        precise: they want what the question says, whatever they like; `picks` are its judgements.
+    """
 
     question: str
     at: float
     picks: Mapping[str, int]
+    precise: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,7 @@ class Behaviour:
         events: of each in their history.
         asks: questions of each; fewer where there are fewer.
         picks: products that they pick of an answer.
+        now: when they stop doing things and begin to ask, seconds since 1970.
     """
 
     people: int = 100
@@ -71,6 +79,7 @@ class Behaviour:
     events: int = 40
     asks: int = 10
     picks: int = 5
+    now: float = NOW
     seed: int = 0
 
 
@@ -80,11 +89,13 @@ class Shop:
 
     Attributes:
         categories: product -> what it can be liked for, `FIELD=VALUE`: its kind, or its kind, colour and maker.
-        questions: text -> products that answer it.
+        questions: text -> products that answer it; broad ones.
+        judged: text -> product -> grade; precise ones.
     """
 
     categories: Mapping[str, frozenset[str]]
     questions: Mapping[str, Collection[str]]
+    judged: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def population(self, behaviour: Behaviour) -> list[Person]:
         """As many people of each group; the same behaviour gives the same people."""
@@ -101,9 +112,11 @@ class Shop:
         chooser = _Chooser(self.categories, behaviour.liking, chance)
         history = tuple(
             Interaction(name, chooser.one(before, sorted(self.categories)), _event(chance), at)
-            for at in sorted(NOW - chance.uniform(0.01, DAYS) * DAY for _ in range(behaviour.events))
+            for at in sorted(behaviour.now - chance.uniform(0.01, DAYS) * DAY for _ in range(behaviour.events))
         )
-        return Person(name, group, later, history, self._asks(later, chooser, behaviour))
+        precise = chance.sample(sorted(self.judged), min(behaviour.asks, len(self.judged)))
+        asks = [Ask(text, behaviour.now + 1.0, self.judged[text], precise=True) for text in precise]
+        return Person(name, group, later, history, (*self._asks(later, chooser, behaviour), *asks))
 
     def _asks(self, likes: Sequence[str], chooser: "_Chooser", behaviour: Behaviour) -> tuple[Ask, ...]:
         answered: dict[str, list[str]] = {}
@@ -119,7 +132,7 @@ class Shop:
             if text not in found:
                 relevant = sorted(self.questions[text])
                 more = [chooser.one(likes, relevant) for _ in range(behaviour.picks - 1)]
-                found[text] = Ask(text, NOW + number + 1.0, Counter([wanted, *more]))
+                found[text] = Ask(text, behaviour.now + number + 1.0, Counter([wanted, *more]))
         return tuple(found.values())
 
 

@@ -1,9 +1,9 @@
 """Broad questions to a catalogue, and which products answer them, by the catalogue's own fields.
 
-Taste can only order what a question leaves open: "red teapot" is answered by three products, "something red" by eighty of
-forty kinds. So questions here name facets of products (a colour, a material, a maker, a word of the description), one or
-two at a time, and are kept if the products that have all of them are many enough and of many enough categories. Nobody's
-taste has a part in that.
+Taste can only order what a question leaves open: "red teapot" is answered by three products, "something red" by eighty
+of forty kinds. So questions here name facets of products (a colour, a material, a maker, a word of the description),
+one or two at a time, and are kept if the products that have all of them are many enough and of many enough categories.
+Nobody's taste has a part in that.
 """
 
 import re
@@ -13,14 +13,17 @@ from itertools import combinations
 
 Row = Mapping[str, object]
 
-SHOP_WORDS = frozenset(
-    "black blue red green orange white silver gray yellow leather carbon waterproof lightweight durable adjustable"
-    " comfortable breathable warm dry compact spacious rugged stylish classic sleek vibrant hiking outdoor alpine"
-    " expedition adventure performance protection weather sports travel winter camping".split()
-)
+_SHOPPERS_WORDS = """
+black blue red green orange white silver gray yellow leather carbon waterproof lightweight durable
+adjustable comfortable breathable warm dry compact spacious rugged stylish classic sleek vibrant
+hiking outdoor alpine expedition adventure performance protection weather sports travel winter
+camping
+"""
+SHOP_WORDS = frozenset(_SHOPPERS_WORDS.split())
 """What shoppers ask for besides the thing, of the words in descriptions."""
 
-FINISHES = frozenset("and anodised blend clear coated coloured cut lacquered painted powder-coated recycled".split())
+_FINISHES = "and anodised blend clear coated coloured cut lacquered painted powder-coated recycled"
+FINISHES = frozenset(_FINISHES.split())
 """Words of the sample catalogue's materials that aren't one."""
 
 

@@ -9,12 +9,11 @@ questions in turn, and both go at the end, with the people.
 
 Quality: people of personas.py ask questions of questions.py; nDCG@10 of what they pick, against the same search for
 nobody. Each way has its own scale, so each gets the weight of preference that is best for the people of other folds
-(personal.py). "Vector" is a kNN leg in the place of the one that there is: by a user vector, the mean of the clusters'
+(trial.py). "Vector" is a kNN leg in the place of the one that there is: by a user vector, the mean of the clusters'
 centroids weighted by what is liked of them, among what the words find.
 """
 
 import argparse
-import json
 import os
 import statistics
 import sys
@@ -26,83 +25,82 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from personal import MEASURE, PAGE, WEIGHTS, chosen, gain
+from personal import Index, shop
 from personas import Behaviour, Person, Shop
-from questions import FACETS, Breadth, Question, broad
+from questions import FACETS
 from ratio import seconds
 from stack import ROOT
 from tabulate import tabulate
 from tqdm import tqdm
+from trial import MEASURE, PAGE, WEIGHTS, Outcome, Part
 from ways import Ask, Ways, ways
 
-from neuralshelf.relevance.judgements import read_qrels
 from neuralshelf.relevance.measures import Measurer
-from neuralshelf.relevance.queries import read_queries
 from neuralshelf.relevance.run import Answer
 from neuralshelf.relevance.statistics import interval
 
+Pages = Mapping[tuple[str, str], Sequence[Answer]]
+"""Person and question -> the first page."""
 
-def quality(found: Ways, shop: Shop, people: Sequence[Person], sizes: Sequence[int]) -> str:
-    """Gains with a taste and without, and hits off the question, at a weight chosen on others and at each weight."""
-    groups = {name: [person for person in people if person.group == name] for name in ("taste", "neutral")}
+
+def quality(found: Ways, goods: Shop, people: Sequence[Person], sizes: Sequence[int]) -> str:
+    """Gains of each group, and hits off the question, at a weight chosen on others and at each weight."""
     picks = {f"{p.name}|{ask.question}": ask.picks for p in people for ask in p.asks}
-    measurer, rows, by_weight = Measurer(picks, [MEASURE]), [], []
+    measurer, rows, by_weight, parts = Measurer(picks, [MEASURE]), [], [], list[Part]()
     for size in sizes:
-        for name, ask in found.all.items():
+        for name, way in found.all.items():
             if name != "rerank" and size != sizes[0]:
                 continue  # what a leg finds does not hang on the page
-            runs = {w: _run(ask if w else found.rerank, people, w, size, f"{name} {w}") for w in WEIGHTS}
-            values = {w: _by_person(measurer.per_query(run)[MEASURE]) for w, run in runs.items()}
-            best, title = chosen(values, people), f"{name}, page of {size}"
+            runs = {w: _pages(way if w else found.rerank, people, w, size, f"{name} {w}") for w in WEIGHTS}
+            outcome = Outcome(people, {w: _values(measurer, run) for w, run in runs.items()})
+            title, best, parts = f"{name}, page of {size}", outcome.chosen, list(outcome.parts)
             cells = [title, "–".join(f"{w:g}" for w in sorted({*best.values()}))]
-            for group in groups.values():
-                nobody = dict.fromkeys(best, 0.0)
-                change = gain(values, group, best)
-                cells.append(f"{change.mean:+.3f} [{change.low:+.3f}, {change.high:+.3f}]")
-                cells.append(f"{_off(shop, runs, group, nobody):.0%} → {_off(shop, runs, group, best):.0%}")
+            for part in parts:
+                change = outcome.gain(part, best)
+                cells.append(f"{outcome.before(part):.2f} {change.mean:+.3f} [{change.low:+.3f}, {change.high:+.3f}]")
+                off = [
+                    _off(goods, runs, outcome.parts[part], part, weights)
+                    for weights in (dict.fromkeys(best, 0.0), best)
+                ]
+                cells.append(f"{off[0]:.0%} → {off[1]:.0%}")
             rows.append(cells)
-            each = [
-                [gain(values, group, dict.fromkeys(best, w)).mean for w in WEIGHTS[1:]] for group in groups.values()
-            ]
-            by_weight.append([title, *(f"{a:+.2f} {b:+.2f}" for a, b in zip(*each, strict=True))])
-    headers = ["way", "weight", *(f"{group}: {each}" for group in groups for each in (f"{MEASURE} gain", "off"))]
+            gains = [[f"{outcome.gain(part, w).mean:+.2f}" for part in parts] for w in WEIGHTS[1:]]
+            by_weight.append([title, *map(" ".join, gains)])
+    titles = [f"{group}, precise" if precise else group for group, precise in parts]
+    headers = ["way", "weight", *(f"{title}: {each}" for title in titles for each in (MEASURE, "off"))]
     first = tabulate(rows, headers, tablefmt="github", disable_numparse=True)
     second = tabulate(by_weight, ["weight", *map(str, WEIGHTS[1:])], tablefmt="github", disable_numparse=True)
-    return f"{first}\n\nGains by weight, people with a taste and without:\n\n{second}"
+    return f"{first}\n\nGains by weight ({'; '.join(titles)}):\n\n{second}"
 
 
-def _run(ask: Ask, people: Sequence[Person], weight: float, size: int, title: str) -> dict[str, list[Answer]]:
-    """`PERSON|QUESTION` -> the first page."""
+def _pages(way: Ask, people: Sequence[Person], weight: float, size: int, title: str) -> Pages:
     pairs = [(person.name, ask.question) for person in people for ask in person.asks]
-    run: dict[str, list[Answer]] = {}
-    nobody: dict[str, list[Answer]] = {}
+    found: dict[tuple[str, str], Sequence[Answer]] = {}
+    nobody: dict[str, Sequence[Answer]] = {}
     for name, text in tqdm(pairs, desc=title, disable=not sys.stderr.isatty()):
-        if not weight and text in nobody:
-            run[f"{name}|{text}"] = nobody[text]
-            continue
-        hits = ask(text, name if weight else "", weight, size)[:PAGE]
-        run[f"{name}|{text}"] = [Answer(hit["_id"], -float(place)) for place, hit in enumerate(hits)]
-        nobody[text] = run[f"{name}|{text}"]
-    return run
-
-
-def _by_person(values: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, float]] = {}
-    for pair, value in values.items():
-        name, question = pair.split("|", 1)
-        found.setdefault(name, {})[question] = value
+        if weight or text not in nobody:
+            hits = way(text, name if weight else "", weight, size)[:PAGE]
+            nobody[text] = [Answer(hit["_id"], -float(place)) for place, hit in enumerate(hits)]
+        found[name, text] = nobody[text]
     return found
 
 
+def _values(measurer: Measurer, pages: Pages) -> dict[tuple[str, str], float]:
+    values = measurer.per_query({"|".join(pair): list(page) for pair, page in pages.items()})[MEASURE]
+    return {pair: values["|".join(pair)] for pair in pages}
+
+
 def _off(
-    shop: Shop, runs: Mapping[float, Mapping[str, list[Answer]]], group: Sequence[Person], weights: Mapping[str, float]
+    goods: Shop, runs: Mapping[float, Pages], people: Sequence[Person], part: Part, weights: Mapping[str, float]
 ) -> float:
     """Share of hits of first pages that don't answer the question."""
     wrong = []
-    for person in group:
+    for person in people:
         for ask in person.asks:
-            answers = runs[weights[person.name]][f"{person.name}|{ask.question}"]
-            wrong += [answer.id not in shop.questions[ask.question] for answer in answers]
+            if ask.precise is part[1]:
+                right = goods.judged[ask.question] if ask.precise else goods.questions[ask.question]
+                page = runs[weights[person.name]][person.name, ask.question]
+                wrong += [answer.id not in right for answer in page]
     return float(np.mean(wrong))
 
 
@@ -135,24 +133,16 @@ def latency(found: Ways, people: Sequence[Person], rounds: int, size: int) -> st
     return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
 
 
-def of_judged(options: argparse.Namespace, rows: Mapping[str, Any]) -> dict[str, Question]:
-    """Questions of a judged set that more than one product answers."""
-    qrels, found = read_qrels(options.qrels), {}
-    for query in read_queries(options.queries).values():
-        products = frozenset(each for each, grade in qrels.get(query.id, {}).items() if grade > 0 and each in rows)
-        if query.text and query.image is None and len(products) > 1:
-            found[query.text] = Question(query.text, products)
-    return found
-
-
 def main() -> int:
     """Print tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, default=ROOT / "neuralshelf.yaml")
     parser.add_argument("--environment", default="local")
     parser.add_argument("--catalogue", type=Path, default=ROOT / "samples" / "catalogue.jsonl")
-    parser.add_argument("--questions", choices=tuple(FACETS), default="sample")
-    parser.add_argument("--queries", type=Path, help="a judged set, whose questions are asked instead")
+    parser.add_argument("--name", choices=tuple(FACETS), default="sample", help="what is asked (questions.py)")
+    parser.add_argument("--category", default="kind", help="field that tells how various answers are")
+    parser.add_argument("--taste", nargs="+", default=["kind"], help="fields that people have a taste in")
+    parser.add_argument("--queries", type=Path, help="a judged set, whose questions are asked too")
     parser.add_argument("--qrels", type=Path)
     parser.add_argument("--quality", action="store_true")
     parser.add_argument("--latency", action="store_true")
@@ -163,27 +153,23 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    rows = {row["id"]: row for row in map(json.loads, options.catalogue.read_text(encoding="utf-8").splitlines())}
-    kinds = {product: str(row["kind"]) for product, row in rows.items()}
-    questions = (
-        of_judged(options, rows) if options.queries else broad(rows, FACETS[options.questions], kinds, Breadth())
-    )
-    tastes = {product: frozenset({f"kind={kind}"}) for product, kind in kinds.items()}
-    shop = Shop(tastes, {text: question.products for text, question in questions.items()})
-    people = [p for p in shop.population(Behaviour(options.people, seed=options.seed)) if p.group != "changed"]
-    people = [replace(person, name=f"bench-{person.name}") for person in people]
-    people = [
-        replace(person, history=tuple(each._replace(user=person.name) for each in person.history)) for person in people
-    ]
-
+    goods = shop(Index.found(options), options)
+    people = [_ours(p) for p in goods.population(Behaviour(options.people, seed=options.seed)) if p.group != "changed"]
     with ways(options.config, options.environment, people) as found:
-        load_average = ", ".join(f"{value:.1f}" for value in os.getloadavg())
-        print(f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, load {load_average}; {len(questions)} questions")
+        load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+        questions = f"{len(goods.questions)} broad questions, {len(goods.judged)} precise ones"
+        print(f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, load {load}; {questions}")
         if options.quality:
-            print(f"\n{quality(found, shop, people, options.sizes)}")
+            print(f"\n{quality(found, goods, people, options.sizes)}")
         if options.latency:
             print(f"\n{latency(found, people, options.rounds, options.sizes[0])}")
     return 0
+
+
+def _ours(person: Person) -> Person:
+    """Under a name that nobody else has in the live store."""
+    name = f"bench-{person.name}"
+    return replace(person, name=name, history=tuple(each._replace(user=name) for each in person.history))
 
 
 if __name__ == "__main__":

@@ -205,3 +205,13 @@ def test_a_plain_search_brings_the_leg_itself(legged: Ranked) -> None:
     assert {hit["_source"]["colour"] for hit in legged.shop.search(body)} == {"gold"}
     body["query"]["hybrid"]["queries"][-1] = {"match_none": {}}
     assert ids(legged.shop.search(body)) == legged.order(size=9)
+
+
+def test_a_filter_of_the_whole_query_keeps_the_leg_closed(legged: Ranked) -> None:
+    """The engine wraps each leg in it before the pipeline looks (3.6.0); hits are as for nobody, and filtered."""
+    legged.did("ann", *["gold"] * 5)
+    body = legged.shop.rendered(text=TEXT, size=36, user="ann", user_weight=0.9)
+    body["query"]["hybrid"]["filter"] = {"term": {"brand": "Amber"}}
+    asked = legged.mood.asked
+    assert ids(legged.shop.search(body)) == ids(legged.ask(size=36, brand="Amber"))
+    assert legged.mood.asked == asked

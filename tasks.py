@@ -309,12 +309,14 @@ def cluster(
     fresh: bool = False,
     apply: bool = False,
     dry_run: bool = False,
+    html: str = "",
+    images: str = "",
     json: bool = False,
     config: str = "",
     environment: str = "local",
 ) -> None:
     """Find clusters of products (--k: how many, else measured) and give each its own (--apply: only the latter)."""
-    words = [*(["apply"] if apply else []), *options(k=k, seed=seed, config=config)]
+    words = [*(["apply"] if apply else []), *options(k=k, seed=seed, html=html, images=images, config=config)]
     run("cluster", *words, *flags(fresh=fresh, dry_run=dry_run, json=json), environment=environment)
 
 

@@ -135,8 +135,7 @@ class Interactions:
 
 
 def _empty_log(connection: sqlite3.Connection) -> None:
-    """The log holds old pages, which go unless somebody reads them for longer than a second: then the reader's end comes
-    here, too."""
+    """It holds old pages. Who reads for longer than a second keeps them, and comes here at the end."""
     connection.execute("PRAGMA busy_timeout=1000")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")

@@ -22,7 +22,7 @@ REFRESH_SECONDS = 900  # a million vectors that were never refreshed took four m
 def pages(
     client: OpenSearch, index: str, body: Mapping[str, Any], desc: str, *, size: int = PAGE
 ) -> Iterator[list[dict[str, Any]]]:
-    """Hits, in the order in which they are stored, with progress on stderr. What is written meanwhile is not among them.
+    """Hits as they are stored, one page after another, with progress on stderr; nothing that is written meanwhile.
 
     Args:
         body: of the search: its query and what of each document is wanted.

@@ -170,10 +170,8 @@ def clusters_text(found: "Clustered", *, dry_run: bool = False) -> str:
     without = found.without
     if without.documents:
         some = ", ".join(shortened(one, 40) for one in without.examples)
-        lines.append(
-            f"{without.documents} documents have no {found.vector} and get no cluster: {without.empty} have nothing to"
-            f" make it from, {without.documents - without.empty} were not embedded (neuralshelf repair): {some}"
-        )
+        some += ", …" if len(without.examples) < without.documents else ""
+        lines.append(f"{without.documents} documents have no {found.vector} and get no cluster: {without} ({some})")
     if found.changes is not None and (found.changes.new or found.changes.gone):
         new, gone = (", ".join(ids) or "none" for ids in (found.changes.new, found.changes.gone))
         lines.append(f"new clusters: {new}; gone: {gone}")

@@ -155,13 +155,15 @@ def measure(vectors: Vectors, numbers: Iterable[int], *, seed: int = 0) -> list[
     draw = np.random.default_rng(seed)
     vectors = unit(vectors[np.sort(draw.permutation(len(vectors))[:MOST_MEASURED])])
     first, second = np.array_split(draw.permutation(len(vectors)), 2)
+    with limits(1):
+        distances = metrics.pairwise_distances(vectors, metric="cosine")
     found = []
     for k in numbers:
         labels, _ = fit(vectors, k, seed=seed).nearest(vectors)
         halves = [fit(vectors[half], min(k, len(half)), seed=seed).nearest(vectors)[0] for half in (first, second)]
         several = 1 < len(set(labels.tolist())) < len(vectors)  # a silhouette is of two clusters or more
         with limits(1):
-            silhouette = metrics.silhouette_score(vectors, labels, metric="cosine") if several else -1.0
+            silhouette = metrics.silhouette_score(distances, labels, metric="precomputed") if several else -1.0
             stability = metrics.adjusted_rand_score(*halves)
         found.append(Quality(k, float(silhouette), float(stability)))
     return found

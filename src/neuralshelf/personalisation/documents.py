@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from opensearchpy import OpenSearch, helpers
+from opensearchpy import OpenSearch, TransportError, helpers
 
 from neuralshelf.batches import batches
+from neuralshelf.client import reason
 from neuralshelf.errors import EngineError, InputError
 from neuralshelf.personalisation.clusters import MOST_FITTED, Vectors
 from neuralshelf.pipelines.spec import VectorSpec
 from neuralshelf.scroll import MOST, PAGE, pages
 
 MOST_RETRIES = 6
+BULK_SECONDS = 300
+AGAIN = "neuralshelf status, then cluster apply: what is written stays"
 EXAMPLES = 5
 
 Hit = Mapping[str, Any]
@@ -38,6 +41,13 @@ class Without:
     documents: int
     empty: int
     examples: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """The causes."""
+        failed = self.documents - self.empty
+        causes = [f"{self.empty} with nothing to make it from"] if self.empty else []
+        causes += [f"{failed} not embedded (neuralshelf repair)"] if failed else []
+        return ", ".join(causes)
 
 
 @dataclass(frozen=True)
@@ -128,22 +138,26 @@ class Documents:
             }
             for hit, fields in updates
         )
+        options: dict[str, Any] = {
+            "chunk_size": PAGE,
+            "max_retries": MOST_RETRIES,
+            "initial_backoff": 1,
+            "raise_on_error": False,
+        }
         written = gone = 0
-        for done, item in helpers.streaming_bulk(
-            self.client, actions, chunk_size=PAGE, max_retries=MOST_RETRIES, initial_backoff=1, raise_on_error=False
-        ):
-            (result,) = item.values()
-            if done:
-                written += 1
-            elif result["status"] == 404:
-                gone += 1
-            else:
-                error = result["error"]
-                cause = error.get("reason", error) if isinstance(error, Mapping) else error
-                raise EngineError(
-                    f"document {result['_id']} of {self.index} can't be written: {cause}",
-                    hint="neuralshelf status, then cluster apply: what is written stays",
-                )
+        try:
+            for done, item in helpers.streaming_bulk(self.client, actions, request_timeout=BULK_SECONDS, **options):
+                (result,) = item.values()
+                if done:
+                    written += 1
+                elif result["status"] == 404:
+                    gone += 1
+                else:
+                    error = result["error"]
+                    cause = error.get("reason", error) if isinstance(error, Mapping) else error
+                    raise EngineError(f"document {result['_id']} of {self.index} can't be written: {cause}", hint=AGAIN)
+        except TransportError as fault:
+            raise EngineError(f"index {self.index} can't be written: {reason(fault)}", hint=AGAIN) from None
         return written, gone
 
     @property

@@ -16,7 +16,8 @@ NEIGHBOURS = 3
 MOST_VALUES = 1_000
 """A keyword field with more values names things, it does not describe them."""
 
-MOST_COMMON = 3
+MOST_COMMON = 3  # of a field
+MOST_TOLD = 8
 LEAST_SHARE = 0.1
 
 
@@ -55,7 +56,8 @@ class Group:
         documents: how many are in it; `share` of all that are in clusters.
         nearest: those nearest to the centroid, the nearest first.
         random: others, by the seed.
-        common: values that several documents share, a tenth of them at least; at most three of a field.
+        common: values that several documents share, a tenth of them at least and more of them than of all; what tells
+            the cluster from others comes first.
         near: clusters that it could be taken for.
     """
 
@@ -124,17 +126,18 @@ class Tally:
             nearest = _best(self._nearest[cluster])
             others = [member for member in _best(self._random[cluster]) if member not in nearest]
             share = size / self.sizes.total()
-            common = tuple(self._common(cluster, size))
-            found.append(Group(cluster, size, share, nearest, tuple(others[:SHOWN]), common, near[cluster]))
+            common = sorted(self._common(cluster, size), key=lambda one: one.overall - one.share)[:MOST_TOLD]
+            found.append(Group(cluster, size, share, nearest, tuple(others[:SHOWN]), tuple(common), near[cluster]))
         return tuple(found)
 
     def _common(self, cluster: str, size: int) -> Iterator[Common]:
+        """Values that are more frequent here than elsewhere."""
         for name, values in self._values.items():
             often = sorted(values[cluster].items(), key=lambda item: (-item[1], item[0]))
             for value, count in often[:MOST_COMMON]:
-                if count > 1 and count >= LEAST_SHARE * size:
-                    overall = self._everywhere[name][value] / self.sizes.total()
-                    yield Common(name, value, count / size, overall)
+                share, overall = count / size, self._everywhere[name][value] / self.sizes.total()
+                if count > 1 and share >= LEAST_SHARE and share > overall:
+                    yield Common(name, value, share, overall)
 
 
 def _keep(heap: list[tuple[float, int, Member]], item: tuple[float, int, Member], most: int) -> None:

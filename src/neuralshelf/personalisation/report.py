@@ -41,5 +41,6 @@ def page(
         pictured=any(pictures.values()),
         named=any(one.picture for one in members.values()),
         highest=max((one.silhouette for one in found.measured), default=1.0) or 1.0,
+        without=str(found.without),
         shown=SHOWN,
     )

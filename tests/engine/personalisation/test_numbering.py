@@ -1,6 +1,5 @@
 """Clusters of a real index with real vectors: ids stay, what was broken off is gone on with, memory stays small."""
 
-import itertools
 import random
 import tracemalloc
 from collections import Counter
@@ -12,7 +11,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from neuralshelf.errors import EngineError
-from neuralshelf.personalisation import clusters, documents, numbering
+from neuralshelf.personalisation import clusters, documents, groups, numbering
 from neuralshelf.personalisation.clusters import Clusters
 from neuralshelf.pipelines.clusters import Centroids
 from tests.engine.personalisation.conftest import INDEX, VECTOR, Shelf
@@ -105,15 +104,15 @@ def test_what_was_broken_off_is_gone_on_with(filled: Shelf, monkeypatch: pytest.
     class Broken(Exception):
         pass
 
-    def breaking(self: numbering.Tally, *words: Any) -> None:
+    def breaking(self: groups.Tally, *words: Any) -> None:
         add(self, *words)
         if self.sizes.total() == 300:
             raise Broken
 
-    add = numbering.Tally.add
+    add = groups.Tally.add
     monkeypatch.setattr(documents, "PAGE", 100)
     with monkeypatch.context() as patched:
-        patched.setattr(numbering.Tally, "add", breaking)
+        patched.setattr(groups.Tally, "add", breaking)
         with pytest.raises(Broken):
             filled.cluster(k=6)
     kept = Centroids.read(filled.file)
@@ -157,18 +156,17 @@ def test_of_more_vectors_than_are_fitted_the_same_ones_are_drawn(
 
 def test_memory_does_not_grow_with_the_index(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading, counting and updating, of a stand-in for an index that gives the same page again and again."""
-    page = [{"_id": str(n), "_source": each} for n, each in enumerate(itertools.islice(shelf.documents.values(), 200))]
-    monkeypatch.setattr(numbering, "REFRESH_SECONDS", 1)
+    some = list(shelf.documents.values())[:200]
 
     def pages(*words: Any, **more: Any) -> Iterator[list[dict[str, Any]]]:
-        for _ in range(repeats):
-            yield [{"_id": f"{hit['_id']}-{_}", "_source": dict(hit["_source"])} for hit in page]
+        for number in range(repeats):
+            yield [{"_id": f"{n}-{number}", "_source": dict(each)} for n, each in enumerate(some)]
 
     monkeypatch.setattr(documents, "pages", pages)
-    numbers = clusters.fit(np.array([hit["_source"][VECTOR] for hit in page], np.float32), 5)
+    numbers = clusters.fit(np.array([each[VECTOR] for each in some], np.float32), 5)
     reader, peaks = documents.Documents(shelf.client, INDEX.name, VECTOR), []
     for repeats in (5, 50):
-        tally = numbering.Tally("title", "image_path", ("kind", "colour"))
+        tally = groups.Tally("title", "image_path", ("kind", "colour"))
         tracemalloc.start()
         count = sum(1 for _ in numbering._updates(reader, "cluster", numbers, tally, {}))
         peaks.append(tracemalloc.get_traced_memory()[1])
@@ -183,5 +181,5 @@ def test_an_index_that_is_not_there_or_is_closed_is_one_line(shelf: Shelf, clien
         next(gone.pages((), "read"))
     shelf.empty()
     client.indices.close(index=INDEX.name)
-    with pytest.raises(EngineError, match="index clustered can't be read: .*closed"):
+    with pytest.raises(EngineError, match=r"index clustered can't be read: .*closed"):
         next(documents.Documents(client, INDEX.name, VECTOR).pages((), "read"))

@@ -1,4 +1,4 @@
-"""The pages of `evaluate` and `cluster` in a real Chromium: they ask for nothing, complain of nothing, fit every screen."""
+"""The pages of `evaluate` and `cluster` in a real Chromium: they ask for nothing, complain of nothing, and fit."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path

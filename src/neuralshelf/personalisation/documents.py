@@ -56,19 +56,22 @@ class Documents:
 
     Attributes:
         vector: its field.
+        alone: whether it is the index's only one. Then documents are read whole, in half the time: OpenSearch parses
+            and writes again what it is to leave something out of. Other vectors would cost more than that.
     """
 
     client: OpenSearch
     index: str
     vector: str
+    alone: bool = False
 
     def pages(self, fields: Iterable[str], desc: str) -> Iterator[list[dict[str, Any]]]:
-        """Hits with the vector and these fields.
+        """Hits with the vector and at least these fields.
 
         Raises:
             EngineError: there is no such index, or it can't be read.
         """
-        body = {"query": self._have, "_source": [self.vector, *fields]}
+        body = {"query": self._have, "_source": self._source(fields)}
         return pages(self.client, self.index, body, desc)
 
     def sample(self, seed: int) -> Vectors:
@@ -85,7 +88,7 @@ class Documents:
                 (heapq.heappush if len(chosen) < MOST_FITTED else heapq.heappushpop)(chosen, item)
         found: dict[str, Vectors] = {}
         for ids in batches(sorted(identity for _, identity in chosen), MOST):
-            body = {"query": {"ids": {"values": ids}}, "_source": [self.vector]}
+            body = {"query": {"ids": {"values": ids}}, "_source": self._source(())}
             for page in pages(self.client, self.index, body, "read"):
                 for hit in page:
                     found[hit["_id"]] = np.array(hit["_source"].get(self.vector) or (), np.float32)
@@ -159,6 +162,9 @@ class Documents:
         except TransportError as fault:
             raise EngineError(f"index {self.index} can't be written: {reason(fault)}", hint=AGAIN) from None
         return written, gone
+
+    def _source(self, fields: Iterable[str]) -> bool | list[str]:
+        return True if self.alone else [self.vector, *fields]
 
     @property
     def _have(self) -> Mapping[str, Any]:

@@ -126,7 +126,7 @@ def number_documents(
     old = Centroids.read(file)
     if old is not None and (old.generation, old.vector) != (generation, spec.vector):
         old = None
-    documents = Documents(client, index.name, spec.vector)
+    documents = Documents(client, index.name, spec.vector, alone=len(index.vectors) == 1)
     measured: Sequence[Quality] = ()
     if not options.assign:
         before = None if old is None else Clusters.of(old)

@@ -178,6 +178,17 @@ def test_memory_does_not_grow_with_the_index(shelf: Shelf, monkeypatch: pytest.M
     assert peaks[1] < 1.3 * peaks[0]
 
 
+def test_what_is_gone_is_counted_and_what_is_refused_is_one_line(filled: Shelf) -> None:
+    reader = documents.Documents(filled.client, INDEX.name, VECTOR)
+    there = next(iter(filled.documents))
+    assert reader.write([({"_id": there}, {"cluster": "7"}), ({"_id": "gone"}, {"cluster": "7"})]) == (1, 1)
+    assert filled.numbers()[there] == "7"
+    with pytest.raises(
+        EngineError, match=rf"document {there} of clustered can't be written: .*; next: .*cluster apply"
+    ):
+        reader.write([({"_id": there}, {"nothing": 1})])
+
+
 def test_a_reading_that_the_cluster_gives_up_is_one_line(filled: Shelf, client: OpenSearch) -> None:
     reading = scroll.pages(client, INDEX.name, {"query": {"match_all": {}}, "_source": False}, "read", size=100)
     assert len(next(reading)) == 100

@@ -116,7 +116,7 @@ def rank(client: OpenSearch, model_id: str, *, name: str) -> None:
     hits = {"items": '[["none"]]', "base": "[1.0]", "asked": '{"user": "nobody"}'}
     answer = _asked(client, f"/_plugins/_ml/models/{model_id}/_predict", {"parameters": hits}, name)
     try:
-        ranks = answer["inference_results"][0]["output"][0]["dataAsMap"]["ranks"]
+        ranks = answer["inference_results"][0]["output"][0]["dataAsMap"]["scores"]
     except (KeyError, IndexError, TypeError):
         ranks = ()
     if len(ranks) != 1:

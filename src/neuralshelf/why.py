@@ -34,8 +34,7 @@ def why(hit: Mapping[str, Any], weight: float) -> Why | None:
         weight: that the request brought, or else the configured one. Relevance follows from it, since hits beyond the
             page, which are not in the answer, were ranked as well.
     """
-    search, rank = hit["_source"].get("previous_score"), hit["_source"].get("rank")
-    preference = rank.get("preference") if isinstance(rank, Mapping) else None
+    search, preference = hit["_source"].get("previous_score"), hit["_source"].get("preference")
     if not isinstance(search, int | float) or not isinstance(preference, int | float):
         return None
     relevance = None

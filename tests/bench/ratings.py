@@ -140,7 +140,7 @@ def main() -> int:
         prepare(options.folder)
         return 0
     given = {"config": options.folder / "neuralshelf.yaml", "catalogue": options.folder / "items.jsonl"}
-    given |= {"name": "films", "category": "genres", "taste": ["genres"], "queries": None, "qrels": None}
+    given |= {"name": "films", "category": "genres", "taste": ["genres"], "queries": None, "qrels": None, "half": None}
     options = argparse.Namespace(**vars(options), **given)
     index = Index.found(options)
     where = shop(index, options)

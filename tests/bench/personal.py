@@ -1,235 +1,242 @@
-"""What ranking for a person is worth: nDCG@10 of what people with a taste, and people without one, went on to choose.
+"""What ranking for a person is worth: nDCG@10 of what people with a taste, and people without one, pick later.
 
-    ./inv up && ./inv ingest … && ./inv cluster && ./inv apply
-    python tests/bench/personal.py --queries samples/queries.jsonl --qrels samples/qrels.txt
+    python tests/bench/personal.py sample --config FILE --catalogue samples/catalogue.jsonl \\
+        --queries samples/queries.jsonl --qrels samples/qrels.txt    # FILE: see personal.md
 
-People are simulated, as retail demo data sets do it: somebody with a taste likes three clusters of products, the
-first most; of what they do, seven tenths are with these, in proportion 6 : 2.5 : 1.5; views, carts and purchases as 7
-: 2 : 1; somebody without one does anything alike. Each asks queries and wants products that answer them (grade 1 or
-more), those of their taste seven times in ten. What they did before is the ranker's; what they want after it judges.
-The weight of preference is chosen on other people than it is judged on, in five folds. Each query is asked once; all
-else is reckoned offline, as the cluster does (personalisation/blending.py).
+People are of personas.py. Broad questions are of questions.py and those of the judged set that are as broad; all its
+other texts are precise ones, which people ask for what they say, whatever they like. Each is asked once, of the live
+index; all else is reckoned offline, with the ranker itself. --live asks some people's questions of the live index
+ranked for them and compares.
+
+What people did before is the ranker's, what they pick after it judges. "Chosen" is the weight of preference that is
+best for the people of the other four folds. Intervals are 95 % bootstraps over people.
 """
 
 import argparse
-import random
+import json
 import sys
-import tempfile
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
+from personas import Behaviour, Shop
+from questions import FACETS, Breadth, Row, broad
 from stack import ROOT
 from tabulate import tabulate
-from tqdm import tqdm
+from trial import BLENDS, MEASURE, PAGE, Outcome, Trial
 
 from neuralshelf.deployment import Deployment
-from neuralshelf.local.interactions import ranking_of
+from neuralshelf.local.interactions import opened, ranking_of
 from neuralshelf.local.stack import Stack
-from neuralshelf.model_packages.ranker.ranking import DAY, Ranker
-from neuralshelf.model_packages.ranker.store import Interaction, Interactions
-from neuralshelf.personalisation.blending import blended
+from neuralshelf.model_packages.ranker.ranking import Taste
+from neuralshelf.personalisation import clusters
+from neuralshelf.personalisation.clusters import Clusters
 from neuralshelf.relevance.judgements import read_qrels
-from neuralshelf.relevance.measures import Measurer
-from neuralshelf.relevance.queries import read_queries
+from neuralshelf.relevance.measures import per_query
+from neuralshelf.relevance.queries import Query, read_queries
 from neuralshelf.relevance.run import Answer
+from neuralshelf.relevance.statistics import Interval
 from neuralshelf.relevance.system import System
 from neuralshelf.settings import Folders
 
-NOW = 1_800_000_000.0
-WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-LIKED = (6.0, 2.5, 1.5)
-LIKING = 0.7
-FUNNEL = {"view": 0.7, "cart": 0.2, "purchase": 0.1}
-CANDIDATES, FOLDS = 100, 5
-BROAD = 5
-"""Clusters among the answers of a question that taste can answer: with fewer there is little to choose."""
+MOST = 100
 
 
 @dataclass(frozen=True)
-class Person:
-    """Somebody who likes some clusters, or (an empty `likes`) none more than others."""
+class Index:
+    """The live index and the catalogue that is in it: id of a product -> its line."""
 
-    name: str
-    likes: tuple[str, ...]
+    stack: Stack
+    deployment: Deployment
+    rows: Mapping[str, Row]
 
+    @classmethod
+    def found(cls, options: argparse.Namespace) -> "Index":
+        """As the options name it."""
+        rows = [json.loads(line) for line in options.catalogue.read_text(encoding="utf-8").splitlines()]
+        stack = Stack(options.config, options.environment, Folders.default(options.config))
+        deployment = Deployment.load(options.config, options.environment)
+        return cls(stack, deployment, {row["id"]: row for row in rows})
 
-def people(clusters: Sequence[str], number: int, chance: random.Random) -> list[Person]:
-    """Half with a taste, half without."""
-    return [
-        Person(f"person-{n}", tuple(chance.sample(clusters, len(LIKED))) if n % 2 == 0 else ()) for n in range(number)
-    ]
+    def system(self, depth: int = MOST, **params: object) -> System:
+        """Its search."""
+        config = self.deployment.config
+        client = self.stack.client(self.deployment)
+        return System.configured(client, config.index, config.search, depth=depth, params=params)
 
+    def answers(self, texts: Sequence[str], system: System | None = None) -> dict[str, list[Answer]]:
+        """Text -> answers."""
+        return (system or self.system()).run({text: Query(text, text) for text in texts}, lambda query: "")
 
-def choose(person: Person, products: Mapping[str, str], chance: random.Random) -> str | None:
-    """One of the products (id -> cluster): of those in a liked cluster seven times in ten."""
-    if not products:
-        return None
-    if person.likes and chance.random() < LIKING:
-        cluster = chance.choices(person.likes, LIKED)[0]
-        liked = [product for product, its in products.items() if its == cluster]
-        liked = liked or [product for product, its in products.items() if its in person.likes]
-        if liked:
-            return chance.choice(liked)
-    return chance.choice(list(products))
+    def items(self, spec: str) -> dict[str, str]:
+        """Product -> what is ranked of it.
 
-
-def history(person: Person, products: Mapping[str, str], events: int, chance: random.Random) -> list[Interaction]:
-    """What they did in the ninety days before, told by cluster."""
-    found = []
-    for _ in range(events):
-        product = choose(person, products, chance)
-        assert product is not None
-        event = chance.choices(list(FUNNEL), list(FUNNEL.values()))[0]
-        found.append(Interaction(person.name, products[product], event, NOW - chance.uniform(1, 90) * DAY))
-    return found
-
-
-def wants(person: Person, relevant: Mapping[str, str], number: int, chance: random.Random) -> dict[str, int]:
-    """Products that they want of those that answer a query (id -> cluster); how often each was chosen is its grade."""
-    chosen = Counter(choose(person, relevant, chance) for _ in range(number))
-    return {product: grade for product, grade in chosen.items() if product is not None}
-
-
-@dataclass(frozen=True)
-class Trial:
-    """Everybody's answers and what they want: pairs of person and query, `PERSON|QUERY`."""
-
-    people: Sequence[Person]
-    wanted: Mapping[str, Mapping[str, int]]
-    liked: Mapping[str, Mapping[str, float]]
-    answers: Mapping[str, Sequence[Answer]]
-    items: Mapping[str, str]
-
-    def values(self, weight: float) -> dict[str, float]:
-        """nDCG@10 of each pair at a weight of preference."""
-        run = {pair: self._ranked(pair, weight) for pair in self.wanted}
-        return Measurer(self.wanted, ["nDCG@10"]).per_query(run)["nDCG@10"]
-
-    def _ranked(self, pair: str, weight: float) -> list[Answer]:
-        answers = self.answers[pair.split("|", 1)[1]]
-        items, scores = [self.items[answer.id] for answer in answers], [answer.score for answer in answers]
-        return [answers[hit.place] for hit in blended(items, scores, self.liked[pair], weight)]
+        Args:
+            spec: a field; VECTOR or VECTOR:K, clusters found here, K of them or as many as fit best; or "id".
+        """
+        if spec == "id":
+            return {product: product for product in self.rows}
+        name, _, number = spec.partition(":")
+        fields = self.system().fields(self.rows, [name])
+        if name not in self.deployment.config.index.vectors:
+            return {product: str(found[name]) for product, found in fields.items() if name in found}
+        products = sorted(product for product, found in fields.items() if name in found)
+        vectors = np.array([fields[product][name] for product in products], np.float32)
+        k = int(number) if number else clusters.best(clusters.measure(vectors, clusters.candidates(len(vectors)))).k
+        found = Clusters.of(clusters.fit(vectors, k).keep("", name))
+        return {product: found.ids[place] for product, place in zip(products, found.nearest(vectors)[0], strict=True)}
 
 
-def simulate(
-    answers: Mapping[str, Sequence[Answer]],
-    judged: Mapping[str, Mapping[str, int]],
-    products: Mapping[str, str],
-    options: argparse.Namespace,
-) -> Trial:
-    """People, what they did, and what they want.
-
-    Args:
-        answers: query id -> products with their scores, the candidates of ranking.
-        products: id -> cluster, of the whole catalogue.
-    """
-    chance = random.Random(options.seed)
-    everybody = people(sorted(set(products.values())), options.people, chance)
-    with tempfile.TemporaryDirectory() as folder:
-        store = Interactions(Path(folder) / "interactions.db")
-        for person in everybody:
-            store.add(history(person, products, options.events, chance))
-        ranker = Ranker(store, clock=lambda: NOW)
-        wanted, liked = {}, {}
-        for person in tqdm(everybody, desc="people", disable=not sys.stderr.isatty()):
-            for query in chance.sample(sorted(answers), min(options.queries_each, len(answers))):
-                relevant = {doc: products[doc] for doc, grade in judged[query].items() if grade > 0 and doc in products}
-                pair = f"{person.name}|{query}"
-                wanted[pair] = wants(person, relevant, 5, chance)
-                liked[pair] = dict(ranker.rank(person.name, [products[answer.id] for answer in answers[query]]))
-        store.close()
-    return Trial(everybody, wanted, liked, answers, products)
-
-
-def judge(trial: Trial, weight: float | None) -> list[tuple[str, float, float, float, float, float]]:
-    """For people with a taste and without: nDCG@10 before and after, the gain with its 95 % interval, the weight.
-
-    Args:
-        weight: for everybody; None chooses it, fold by fold, on the people of the other folds.
-    """
-    values = {each: trial.values(each) for each in WEIGHTS}
-    fold = {person.name: number // 2 % FOLDS for number, person in enumerate(trial.people)}
-    tasteful = {person.name for person in trial.people if person.likes}
-    chosen = {
-        n: weight if weight is not None else max(WEIGHTS, key=lambda w: _mean(values[w], fold, n, tasteful))
-        for n in range(FOLDS)
+def shop(index: Index, options: argparse.Namespace) -> Shop:
+    """What can be asked and liked."""
+    kinds = {product: str(row[options.category]).lower() for product, row in index.rows.items()}
+    questions = {
+        text: each.products for text, each in broad(index.rows, FACETS[options.name], kinds, Breadth()).items()
     }
-    rows = []
-    for label, inside in (("with a taste", True), ("without", False)):
-        gains: dict[str, list[float]] = defaultdict(list)
-        before, after = [], []
-        for pair in trial.wanted:
-            name = pair.split("|", 1)[0]
-            if (name in tasteful) is inside:
-                was, now = values[0.0][pair], values[chosen[fold[name]]][pair]
-                before.append(was)
-                after.append(now)
-                gains[name].append(now - was)
-        means = np.array([np.mean(each) for each in gains.values()])
-        drawn = np.random.default_rng(0).choice(means, (2_000, len(means))).mean(axis=1)
-        low, high = np.percentile(drawn, (2.5, 97.5))
-        rows.append(
-            (label, float(np.mean(before)), float(np.mean(after)), float(means.mean()), float(low), float(high))
-        )
-    print(f"weight by fold: {', '.join(map(str, chosen.values()))}", file=sys.stderr)
-    return rows
+    precise = {}
+    judged = read_qrels(options.qrels) if options.qrels else {}
+    for query in read_queries(options.queries).values() if options.queries else ():
+        grades = {each: grade for each, grade in judged.get(query.id, {}).items() if grade > 0 and each in index.rows}
+        if query.kind != "text" or not grades:
+            continue
+        if Breadth().fits(frozenset(grades), kinds, len(index.rows)):
+            questions[query.text] = frozenset(grades)
+        else:
+            precise[query.text] = grades
+    tastes = {
+        product: frozenset(f"{field}={str(row[field]).lower()}" for field in options.taste if row.get(field))
+        for product, row in index.rows.items()
+    }
+
+    def asked(text: str) -> bool:
+        return options.half is None or crc32(text.encode()) % 2 == options.half
+
+    return Shop(
+        tastes,
+        {text: products for text, products in questions.items() if asked(text)},
+        {text: grades for text, grades in precise.items() if asked(text)},
+    )
 
 
-def _mean(values: Mapping[str, float], fold: Mapping[str, int], left_out: int, tasteful: set[str]) -> float:
-    """Of people with a taste and without alike, but of one fold."""
-    sides: dict[bool, list[float]] = {True: [], False: []}
-    for pair, value in values.items():
-        name = pair.split("|", 1)[0]
-        if fold[name] != left_out:
-            sides[name in tasteful].append(value)
-    return float(np.mean([np.mean(side) for side in sides.values()]))
+def cells(outcome: Outcome, weight: float) -> list[str]:
+    """nDCG@10 before, each group's gain at a weight with broad and precise questions, and with chosen weights."""
+    parts = list(outcome.parts)
+    found = [f"{outcome.before(parts[0]):.3f}", *(shown(outcome.gain(part, weight)) for part in parts if not part[1])]
+    for precise in [part for part in parts if part[1] and part[0] != "changed"]:
+        found.append(shown(outcome.gain(precise, weight)))
+    best = outcome.chosen
+    found.append(" ".join(f"{each:g}" for each in sorted(set(best.values()))))
+    return found + [shown(outcome.gain(part, best)) for part in parts[:2] if not part[1]]
+
+
+def shown(of: Interval) -> str:
+    """A gain and its interval."""
+    return f"{of.mean:+.3f} [{of.low:+.3f}, {of.high:+.3f}]"
+
+
+def table(index: Index, options: argparse.Namespace) -> Iterator[list[object]]:
+    """A row for each setting."""
+    where = shop(index, options)
+    answers = index.answers([*where.questions, *where.judged])
+    sizes = np.mean([len(each) for each in where.questions.values()])
+    print(f"{len(where.questions)} broad questions with {sizes:.0f} answers each, {len(where.judged)} precise ones")
+    for item in options.item:
+        items = index.items(item)
+        for liking in options.liking:
+            for events in options.events:
+                people = where.population(Behaviour(options.people, liking, events, seed=options.seed))
+                for blend in options.blend:
+                    for candidates, weight in zip(options.candidates, options.weight, strict=True):
+                        trial = Trial(
+                            where, answers, items, BLENDS[blend], candidates, options.graded, Taste(doubt=options.doubt)
+                        )
+                        what = f"{item} ({len(set(items.values()))})"
+                        yield [what, liking, events, blend, candidates, weight, *cells(trial.outcome(people), weight)]
+
+
+def live(index: Index, options: argparse.Namespace) -> int:
+    """Ask the live index as some people and compare with what is reckoned offline; 1 if they differ."""
+    spec, where = ranking_of(index.deployment), shop(index, options)
+    now = time.time() - 86_400
+    people = where.population(Behaviour(options.live, options.liking[0], options.events[0], asks=5, now=now))
+    items = index.items(spec.item)
+    texts = sorted({ask.question for person in people for ask in person.asks})
+    answers = index.answers(texts, index.system(PAGE * spec.oversample))
+    trial = Trial(
+        where,
+        answers,
+        items,
+        BLENDS[options.blend[0]],
+        PAGE * spec.oversample,
+        taste=Taste(doubt=options.doubt),
+        now=time.time(),
+    )
+    liked = trial.liked(people, {})
+    same, pairs = 0, 0
+    values: tuple[list[float], list[float]] = ([], [])
+    with opened(index.stack) as store:
+        try:
+            for person in people:
+                store.add(one._replace(item=items[one.item]) for one in person.history if one.item in items)
+            for person in people:
+                system = index.system(PAGE, user=person.name, user_weight=options.weight[0])
+                ranked = index.answers([ask.question for ask in person.asks], system)
+                for ask in person.asks:
+                    weights = options.weight[:1]
+                    expected = trial.pages(ask.question, liked[person.name, ask.question], weights)[weights[0]]
+                    pairs += 1
+                    same += [each.id for each in expected] == [each.id for each in ranked[ask.question]]
+                    for run, kept in zip((ranked[ask.question], expected), values, strict=True):
+                        kept.append(per_query({"q": run}, {"q": ask.picks}, [MEASURE])[MEASURE]["q"])
+        finally:
+            for person in people:
+                store.forget(person.name)
+    print(
+        f"{pairs} answers, {same} in the same order;"
+        f" {MEASURE} live {np.mean(values[0]):.4f}, offline {np.mean(values[1]):.4f}"
+    )
+    return int(same < pairs)
 
 
 def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=tuple(FACETS), help="what is asked of the catalogue (questions.py)")
     parser.add_argument("--config", type=Path, default=ROOT / "neuralshelf.yaml")
     parser.add_argument("--environment", default="local")
-    parser.add_argument("--queries", type=Path, required=True)
-    parser.add_argument("--qrels", type=Path, required=True)
-    parser.add_argument("--item", help="what is ranked (default: ranking.item)")
-    parser.add_argument("--people", type=int, default=100)
-    parser.add_argument("--events", type=int, default=40, help="of each person before they search")
-    parser.add_argument("--queries-each", type=int, default=20)
+    parser.add_argument("--catalogue", type=Path, required=True)
+    parser.add_argument("--category", default="kind", help="field that tells how various answers are")
+    parser.add_argument("--queries", type=Path, help="a judged set")
+    parser.add_argument("--qrels", type=Path)
+    parser.add_argument("--taste", nargs="+", default=["kind"], help="fields that people have a taste in")
+    parser.add_argument("--item", nargs="+", default=["cluster"], help="what is ranked")
+    parser.add_argument("--liking", nargs="+", type=float, default=[0.7])
+    parser.add_argument("--events", nargs="+", type=int, default=[40])
+    parser.add_argument("--blend", nargs="+", default=["linear"], choices=tuple(BLENDS))
+    parser.add_argument(
+        "--candidates", nargs="+", type=int, default=[30], help="answers that are ranked, a number a table row"
+    )
+    parser.add_argument(
+        "--weight", nargs="+", type=float, default=[0.5], help="of preference, one for each --candidates"
+    )
+    parser.add_argument("--doubt", type=float, default=Taste().doubt, help="of the ranker")
+    parser.add_argument("--people", type=int, default=100, help="of each group")
+    parser.add_argument("--half", type=int, choices=(0, 1), help="ask one half of the questions: choose on the other")
+    parser.add_argument("--graded", action="store_true", help="judge by taste instead of by picks")
+    parser.add_argument("--live", type=int, metavar="N", help="N people of each group ask the live index")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    deployment = Deployment.load(options.config, options.environment)
-    config, stack = deployment.config, Stack(options.config, options.environment, Folders.default(options.config))
-    judged = read_qrels(options.qrels)
-    queries = {
-        name: query
-        for name, query in read_queries(options.queries).items()
-        if query.image is None and any(grade > 0 for grade in judged.get(name, {}).values())
-    }
-    system = System.configured(stack.client(deployment), config.index, config.search, depth=CANDIDATES)
-    answers = system.run(queries, lambda query: "")
-    asked = {answer.id for found in answers.values() for answer in found} | {
-        d for each in judged.values() for d in each
-    }
-    item = options.item or ranking_of(deployment).item
-    products = {name: fields[item] for name, fields in system.fields(asked, [item]).items() if item in fields}
-    print(f"{len(products)} products in {len(set(products.values()))} of {item}")
-    clusters = {
-        name: {products[doc] for doc, grade in judged[name].items() if grade > 0 and doc in products}
-        for name in queries
-    }
-    broad = {name: found for name, found in answers.items() if len(clusters[name]) >= BROAD}
-    narrow = {name: found for name, found in answers.items() if name not in broad and clusters[name]}
-    headers = ("people", "nDCG@10", "ranked", "gain", "from", "to")
-    for label, some in ((f"answers in {BROAD} clusters and more", broad), ("answers in fewer", narrow)):
-        trial = simulate(some, judged, products, options)
-        for title, weight in (("weight chosen on others", None), ("weight 0.5", 0.5)):
-            rows = judge(trial, weight)
-            print(f"\n{len(some)} queries, {label}, {title}")
-            print(tabulate(rows, headers, floatfmt=".3f", tablefmt="github"))
+    index = Index.found(options)
+    if options.live:
+        return live(index, options)
+    headers = ["item", "liking", "events", "blend", "of", "weight", "before", "taste", "neutral", "changed"]
+    if options.queries:
+        headers += ["precise, taste", "precise, neutral"]
+    headers += ["chosen", "taste", "neutral"]
+    print(tabulate(table(index, options), headers, tablefmt="github", disable_numparse=True))
     return 0
 
 

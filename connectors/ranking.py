@@ -16,6 +16,9 @@ CAMPAIGN = r"^(arn:aws[a-z-]*:personalize:[a-z0-9-]+:\d{12}:campaign/)?[A-Za-z0-
 NOTE = "~~"
 """How items begin that are none (templates/connectors/ranking-request.painless.j2)."""
 
+LEAST = 0.001
+"""Of a hit's own score, where the best has 1: as much as OpenSearch's min_max gives the last one."""
+
 TUNING = ClientTuning(
     max_connection=50, connection_timeout=1, read_timeout=1, max_retry_times=0, retry_timeout=1, retry_backoff=50
 )
@@ -37,8 +40,8 @@ class RankingSpec(Frozen):
 
     campaign: str = Field(default="neuralshelf", pattern=CAMPAIGN)
     item: str = "cluster"
-    weight: float = Field(default=0.5, ge=0, le=1)
-    oversample: int = Field(default=3, ge=1, le=10)
+    weight: float = Field(default=0.6, ge=0, le=1)
+    oversample: int = Field(default=10, ge=1, le=10)
     people: tuple[str, ...] = Field(default=(), strict=False)
     client: ClientTuning = TUNING
 
@@ -70,6 +73,7 @@ def ranking_resources(spec: RankingSpec, *, runtime: Runtime, prefix: str, group
         base_url=runtime.base_url("personalize"),
         campaign=campaign_arn(spec, runtime),
         note=NOTE,
+        least=LEAST,
         role_arn=runtime.role_arn,
     )
     model = render(

@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Why:
-    """The score of a ranked hit is (1 - weight) · relevance + weight · preference.
+    """The score of a ranked hit is relevance ** (1 - weight) · preference ** weight.
 
     Attributes:
         search: the hit's own score, as it was before it was ranked.
@@ -39,5 +39,5 @@ def why(hit: Mapping[str, Any], weight: float) -> Why | None:
         return None
     relevance = None
     if weight < 1:
-        relevance = round(min(1.0, max(0.0, (hit["_score"] - weight * preference) / (1 - weight))), 6)
+        relevance = round(min(1.0, (hit["_score"] / preference**weight) ** (1 / (1 - weight))), 6)
     return Why(float(search), relevance, float(preference), weight)

@@ -215,12 +215,12 @@ def main() -> int:
     parser.add_argument("--item", nargs="+", default=["cluster"], help="what is ranked")
     parser.add_argument("--liking", nargs="+", type=float, default=[0.7])
     parser.add_argument("--events", nargs="+", type=int, default=[40])
-    parser.add_argument("--blend", nargs="+", default=["linear"], choices=tuple(BLENDS))
+    parser.add_argument("--blend", nargs="+", default=["geometric"], choices=tuple(BLENDS))
     parser.add_argument(
-        "--candidates", nargs="+", type=int, default=[30], help="answers that are ranked, a number a table row"
+        "--candidates", nargs="+", type=int, default=[100], help="answers that are ranked, a number a table row"
     )
     parser.add_argument(
-        "--weight", nargs="+", type=float, default=[0.5], help="of preference, one for each --candidates"
+        "--weight", nargs="+", type=float, default=[0.6], help="of preference, one for each --candidates"
     )
     parser.add_argument("--doubt", type=float, default=Taste().doubt, help="of the ranker")
     parser.add_argument("--people", type=int, default=100, help="of each group")

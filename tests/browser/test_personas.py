@@ -138,12 +138,12 @@ def test_the_weight_goes_by_keyboard_from_the_order_of_the_search_to_that_of_pre
     expect(page.locator("#preference-value")).to_have_text("100 %")
 
 
-def test_why_here_says_the_parts_in_numbers_and_words_and_they_add_up(page: Page) -> None:
+def test_why_here_says_the_parts_in_numbers_and_words_and_their_mean_is_the_score(page: Page) -> None:
     answer = opened(page, f"{QUERY}&user=host&user_weight=0.4")
     for hit in answer["hits"]:
         parts = hit["why"]
         assert parts["weight"] == 0.4
-        assert hit["score"] == pytest.approx(0.6 * parts["relevance"] + 0.4 * parts["preference"], abs=1e-5)
+        assert hit["score"] == pytest.approx(parts["relevance"] ** 0.6 * parts["preference"] ** 0.4, abs=1e-5)
         assert parts["search"] == hit["source"]["previous_score"]
     first, parts = answer["hits"][0], answer["hits"][0]["why"]
     page.locator(".card").first.focus()
@@ -157,7 +157,7 @@ def test_why_here_says_the_parts_in_numbers_and_words_and_they_add_up(page: Page
         f"the search gave it {parts['search']:.3f}",
         f"Preference {percent(parts['preference'])} how much host likes such products; 50 % is as much as any",
         "Weight 40 % of preference",
-        f"Score {first['score']:.3f} = 60 % × {percent(parts['relevance'])} + 40 % × {percent(parts['preference'])}",
+        f"Score {first['score']:.3f} = {percent(parts['relevance'])} ^ 0.60 × {percent(parts['preference'])} ^ 0.40",
     ):
         assert part in words
     page.keyboard.press("Escape")

@@ -358,7 +358,7 @@ def test_the_command_line_finds_the_same(page: Page, stack: PageStack) -> None:
     assert found["ranked"] is True
     table = stack.run(*words)
     assert "relevance" in table
-    assert "in the order of host: score = 0.3 × relevance + 0.7 × preference" in table
+    assert "in the order of host: score = relevance ^ 0.3 × preference ^ 0.7" in table
 
 
 def test_words_alone_are_in_nobodys_order_and_the_page_says_so(browser: Browser, tmp_path: Path) -> None:

@@ -198,11 +198,13 @@ def cluster(
     fresh: bool = False,
     apply: bool = False,
     dry_run: bool = False,
+    html: str = "",
+    images: str = "",
     json: bool = False,
     config: str = "",
 ) -> list[str]:
     """Find clusters of products (--k: how many, else measured) and give each its own (--apply: only the latter)."""
-    words = options(k=k, seed=seed, config=config, fresh=fresh, dry_run=dry_run, json=json)
+    words = options(k=k, seed=seed, html=html, images=images, config=config, fresh=fresh, dry_run=dry_run, json=json)
     return [*(["apply"] if apply else []), *words]
 
 

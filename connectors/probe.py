@@ -119,7 +119,7 @@ def rank(client: OpenSearch, model_id: str, *, name: str) -> None:
         found = answer["inference_results"][0]["output"][0]["dataAsMap"]
     except (KeyError, IndexError, TypeError):
         found = {}
-    if len(found.get("ranks", ())) != 1 and "gate" not in found:  # of method rerank, of method leg
+    if len(found.get("scores", ())) != 1 and "gate" not in found:  # of method rerank, of method leg
         raise ProvisionError(f"{name}: the endpoint ranks nothing", hint="check that a ranker answers at its endpoint")
 
 

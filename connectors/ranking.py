@@ -25,6 +25,9 @@ MOST_ITEMS = 499
 SHARE = 0.9
 """Of the leg of preference in the weights of all legs, and the most that a weight of preference can be with it."""
 
+LEAST = 0.001
+"""Of a hit's own score, where the best has 1: as much as OpenSearch's min_max gives the last one."""
+
 TUNING = ClientTuning(
     max_connection=50, connection_timeout=1, read_timeout=1, max_retry_times=0, retry_timeout=1, retry_backoff=50
 )
@@ -48,9 +51,9 @@ class RankingSpec(Frozen):
 
     campaign: str = Field(default="neuralshelf", pattern=CAMPAIGN)
     item: str = "cluster"
-    weight: float = Field(default=0.5, ge=0, le=1)
+    weight: float = Field(default=0.6, ge=0, le=1)
     method: Literal["rerank", "leg"] = "rerank"
-    oversample: int = Field(default=3, ge=1, le=10)
+    oversample: int = Field(default=10, ge=1, le=10)
     items: tuple[str, ...] = Field(default=(), strict=False, max_length=MOST_ITEMS)
     people: tuple[str, ...] = Field(default=(), strict=False)
     client: ClientTuning = TUNING
@@ -99,6 +102,7 @@ def ranking_resources(spec: RankingSpec, *, runtime: Runtime, prefix: str, group
         campaign=campaign_arn(spec, runtime),
         note=NOTE,
         share=SHARE,
+        least=LEAST,
         role_arn=runtime.role_arn,
     )
     model = render(

@@ -8,6 +8,7 @@ from typing import Any, Self
 from pydantic import Field, ValidationError, model_validator
 
 from neuralshelf.errors import ConfigError
+from neuralshelf.files import replacing
 from neuralshelf.frozen import Frozen
 
 SCALE = 127
@@ -74,14 +75,16 @@ class Centroids(Frozen):
             raise ConfigError(f"{path}: {words}", hint="delete it, then neuralshelf cluster") from None
 
     def write(self, path: Path) -> None:
-        """Whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.part")
+        """Whole or not at all.
+
+        Raises:
+            InputError: it can't be written.
+        """
         kept = self.model_dump()
         lines = ",\n    ".join(json.dumps(centroid, separators=(",", ":")) for centroid in kept.pop("centroids"))
         head = json.dumps(kept, indent=2, ensure_ascii=False).removesuffix("\n}")
-        temporary.write_text(f'{head},\n  "centroids": [\n    {lines}\n  ]\n}}\n', encoding="utf-8")
-        temporary.replace(path)
+        with replacing(path) as file:
+            file.write(f'{head},\n  "centroids": [\n    {lines}\n  ]\n}}\n')
 
     @property
     def lengths(self) -> list[float]:

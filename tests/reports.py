@@ -1,4 +1,4 @@
-"""A report of a made-up comparison, full of hostile texts, for tests of its markup and of how a browser shows it."""
+"""Reports of made-up findings, full of hostile texts, for tests of their markup and of how a browser shows them."""
 
 from datetime import date
 from functools import cache
@@ -6,6 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from neuralshelf.personalisation import report as clusters_report
+from neuralshelf.personalisation.clusters import Clusters, Quality, fit
+from neuralshelf.personalisation.documents import Without
+from neuralshelf.personalisation.groups import Tally
+from neuralshelf.personalisation.numbering import Changes, Clustered
 from neuralshelf.relevance.evaluation import Comparison, Evaluation, compare, evaluate
 from neuralshelf.relevance.queries import Query
 from neuralshelf.relevance.report import Product, page
@@ -53,4 +58,43 @@ def written(after: Evaluation, both: Comparison | None, queries: dict[str, Query
         products=lambda ids: {key: Product(HOSTILE, GREY if key == "right" else None) for key in ids},
         picture=lambda query: None if query.image is None else GREY,
         today=date(2026, 11, 27),
+    )
+
+
+@cache
+def clustered(*, images: bool = True, k: int = 7) -> Clustered:
+    """Seven clusters of 70 documents, all named by markup."""
+    vectors = np.random.default_rng(1).standard_normal((70, 8)).astype(np.float32)
+    numbers = Clusters(fit(vectors, k).centroids, tuple(f"{HOSTILE} {n}" for n in range(k)))
+    tally = Tally("title", "image_path", ("kind", "image_path"))
+    places, cosines = numbers.nearest(vectors)
+    for n, (place, cosine) in enumerate(zip(places.tolist(), cosines.tolist(), strict=True)):
+        source = {"title": f"{HOSTILE} {n}", "kind": f"{HOSTILE} kind {place}"}
+        source |= {"image_path": f"shop/{n}.jpg"} if images else {}
+        tally.add({"_id": f"{HOSTILE} d{n}", "_source": source}, numbers.ids[place], cosine, numbers.ids[n % k])
+    return Clustered(
+        index=HOSTILE,
+        vector="image_vector",
+        k=k,
+        seed=0,
+        documents=70,
+        without=Without(8, 5, tuple(f"{HOSTILE} w{n}" for n in range(5))),
+        written=60,
+        gone=1,
+        groups=tally.groups(numbers),
+        file="clusters.json",
+        measured=(Quality(2, -0.1, 0.2), Quality(k, 0.4, 0.9), Quality(9, 0.1, -0.1)),
+        kept=1 - tally.moved / tally.had,
+        changes=Changes(numbers.ids[1:], numbers.ids[:1], (f"{HOSTILE} gone",)),
+    )
+
+
+def clusters_page(found: Clustered | None = None, *, pictured: bool = True, dry_run: bool = False) -> str:
+    """The page of these clusters, or of others."""
+    return clusters_report.page(
+        found or clustered(),
+        title=HOSTILE,
+        picture=lambda path: GREY if pictured else None,
+        today=date(2026, 11, 27),
+        dry_run=dry_run,
     )

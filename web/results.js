@@ -1,7 +1,7 @@
 // Hits as cards. Each card is a button: it searches on with that product's picture.
 
 import { $, make, number, plural } from "./dom.js";
-import { shares, whyHere } from "./why.js";
+import { whyHere } from "./why.js";
 
 const list = $("hits");
 
@@ -29,17 +29,15 @@ function card({ id, score, source, views, why }, { best, scored, similar, user }
       make("span", { class: "price" }, typeof price === "number" ? number(price, 2) : ""),
       scored ? make("span", { class: "score", "aria-label": `score ${score.toFixed(3)}` }, score.toFixed(3)) : null,
     ),
-    scored ? bar(...(why ? shares(why) : [score]).map((part) => part / best)) : null,
+    scored ? bar(score / best) : null,
   );
   if (path) button.addEventListener("click", () => similar(address(path), id));
   return make("li", {}, button, why ? whyHere(why, user, score) : null);
 }
 
-/** As long as the score; the part of it that preference gives has its own colour. */
-function bar(share, liked = 0) {
+function bar(share) {
   const meter = make("span", { class: "meter", "aria-hidden": "true" });
   meter.style.setProperty("--share", String(Math.max(0, Math.min(1, share))));
-  meter.style.setProperty("--liked", String(Math.max(0, Math.min(1, liked))));
   return meter;
 }
 

@@ -10,7 +10,7 @@ export function whyHere({ search, relevance, preference, weight }, user, score) 
     ["Relevance", relevance === null ? "–" : percent(relevance), `how well it fits the question: the search gave it ${search.toFixed(3)}`],
     ["Preference", percent(preference), `how much ${user} likes such products; 50 % is as much as any`],
     ["Weight", percent(weight), "of preference; the rest is relevance"],
-    ["Score", score.toFixed(3), sum(relevance, preference, weight)],
+    ["Score", score.toFixed(3), mean(relevance, preference, weight)],
   ];
   return make(
     "details",
@@ -20,10 +20,7 @@ export function whyHere({ search, relevance, preference, weight }, user, score) 
   );
 }
 
-function sum(relevance, preference, weight) {
+function mean(relevance, preference, weight) {
   if (relevance === null) return "is the preference; among equals, the order of the search";
-  return `= ${percent(1 - weight)} × ${percent(relevance)} + ${percent(weight)} × ${percent(preference)}`;
+  return `= ${percent(relevance)} ^ ${(1 - weight).toFixed(2)} × ${percent(preference)} ^ ${weight.toFixed(2)}: what is low in one of them stays down`;
 }
-
-/** Parts of a bar, 0 to 1: what relevance and what preference give to the score. */
-export const shares = ({ relevance, preference, weight }) => [(1 - weight) * (relevance ?? 0), weight * preference];

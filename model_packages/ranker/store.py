@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,6 +58,7 @@ class Interactions:
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
+        self._path = path
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None)
         self._connection.execute("PRAGMA journal_mode=WAL")
@@ -90,9 +92,16 @@ class Interactions:
         return [Interaction(*row) for row in self._rows(statement, user, limit)]
 
     def everything(self, since: float = float("-inf")) -> Iterator[Interaction]:
-        """All from `since` on, ordered by person, then time."""
-        for row in self._rows(f"{SELECT} WHERE at >= ? ORDER BY user, at", since):
-            yield Interaction(*row)
+        """All from `since` on, as they are now, ordered by person, then time; one after another, not all at once.
+
+        They are read by a connection of their own, so that the store can be used meanwhile.
+        """
+        # +at: else SQLite goes by time and sorts all of them before it gives the first
+        statement = f"{SELECT} WHERE +at >= ? ORDER BY user, at"
+        with closing(sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+            for row in connection.execute(statement, (since,)):
+                yield Interaction(*row)
+            _empty_log(connection)  # what was forgotten meanwhile stayed there for us
 
     def version(self) -> tuple[int, int]:
         """Another one once something was added or forgotten, by us or by another process."""
@@ -117,9 +126,16 @@ class Interactions:
     def _delete(self, statement: str, value: str | float) -> int:
         with self._lock:
             count = self._connection.execute(statement, (value,)).rowcount
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log holds old pages
+            _empty_log(self._connection)
             return count
 
     def _rows(self, statement: str, *values: object) -> list[Any]:
         with self._lock:
             return self._connection.execute(statement, values).fetchall()
+
+
+def _empty_log(connection: sqlite3.Connection) -> None:
+    """It holds old pages. Who reads for longer than a second keeps them, and comes here at the end."""
+    connection.execute("PRAGMA busy_timeout=1000")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")

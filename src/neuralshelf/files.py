@@ -1,7 +1,10 @@
-"""Several text files at once, into a folder that a person named."""
+"""Text files that a person named: several at once into a folder, or one in the place of another."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from neuralshelf.errors import InputError
 
@@ -22,3 +25,30 @@ def write_files(files: Mapping[str, str], folder: Path) -> list[Path]:
     except OSError as fault:
         raise InputError(f"{folder} can't be written ({fault.strerror})", hint="choose another folder") from None
     return written
+
+
+@contextmanager
+def replacing(path: Path, mode: int = 0o666) -> Iterator[TextIO]:
+    """A file to write, which takes the place of `path` when all is written; till then, or else, that stays as it was.
+
+    Its folder is made if needed.
+
+    Args:
+        mode: of the file, less the umask.
+
+    Raises:
+        InputError: it can't be written.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)  # of a run that was killed: its mode would stay
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            yield file
+        temporary.replace(path)
+    except OSError as fault:
+        raise InputError(f"{path} can't be written: {fault.strerror}", hint="choose another file") from None
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)

@@ -167,13 +167,24 @@ def clusters_text(found: "Clustered", *, dry_run: bool = False) -> str:
     if found.measured:
         rows = [(quality.k, quality.silhouette, quality.stability) for quality in found.measured]
         lines += [tabulate(rows, headers=("k", "silhouette", "stability"), floatfmt=".3f"), ""]
-    groups = [(group.id, group.documents, shortened("; ".join(group.typical), 140)) for group in found.groups]
-    lines.append(tabulate(groups, headers=("cluster", "documents", "typical")))
+    groups = [
+        (group.id, group.documents, shortened("; ".join(one.text for one in group.nearest), 140))
+        for group in found.groups
+    ]
+    lines.append(tabulate(groups, headers=("cluster", "documents", "typical"), disable_numparse=True))
     lines.append(
         f"{found.index}: {found.documents} documents in {len(found.groups)} of {found.k} clusters of {found.vector}"
     )
-    if found.without:
-        lines.append(f"{found.without} documents have no {found.vector} and get no cluster")
+    without = found.without
+    if without.documents:
+        some = ", ".join(shortened(one, 40) for one in without.examples)
+        some += ", …" if len(without.examples) < without.documents else ""
+        lines.append(f"{without.documents} documents have no {found.vector} and get no cluster: {without} ({some})")
+    if found.changes is not None and (found.changes.new or found.changes.gone):
+        new, gone = (", ".join(ids) or "none" for ids in (found.changes.new, found.changes.gone))
+        lines.append(f"new clusters: {new}; gone: {gone}")
+    if found.kept is not None:
+        lines.append(f"{100 * found.kept:.1f} % of the documents that had a cluster are still in it")
     lines.append(
         f"{found.written} documents {'would get' if dry_run else 'got'} a new cluster"
         + (f", {found.gone} gone" if found.gone else "")

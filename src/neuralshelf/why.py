@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Why:
-    """The score of a ranked hit is (1 - weight) · relevance + weight · preference.
+    """The score of a ranked hit is relevance ** (1 - weight) · preference ** weight.
 
     Attributes:
         search: the hit's own score, as it was before it was ranked.
@@ -34,11 +34,10 @@ def why(hit: Mapping[str, Any], weight: float) -> Why | None:
         weight: that the request brought, or else the configured one. Relevance follows from it, since hits beyond the
             page, which are not in the answer, were ranked as well.
     """
-    search, rank = hit["_source"].get("previous_score"), hit["_source"].get("rank")
-    preference = rank.get("preference") if isinstance(rank, Mapping) else None
+    search, preference = hit["_source"].get("previous_score"), hit["_source"].get("preference")
     if not isinstance(search, int | float) or not isinstance(preference, int | float):
         return None
     relevance = None
     if weight < 1:
-        relevance = round(min(1.0, max(0.0, (hit["_score"] - weight * preference) / (1 - weight))), 6)
+        relevance = round(min(1.0, (hit["_score"] / preference**weight) ** (1 / (1 - weight))), 6)
     return Why(float(search), relevance, float(preference), weight)

@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 from personas import Behaviour, Shop
@@ -109,7 +110,15 @@ def shop(index: Index, options: argparse.Namespace) -> Shop:
         product: frozenset(f"{field}={str(row[field]).lower()}" for field in options.taste if row.get(field))
         for product, row in index.rows.items()
     }
-    return Shop(tastes, questions, precise)
+
+    def asked(text: str) -> bool:
+        return options.half is None or crc32(text.encode()) % 2 == options.half
+
+    return Shop(
+        tastes,
+        {text: products for text, products in questions.items() if asked(text)},
+        {text: grades for text, grades in precise.items() if asked(text)},
+    )
 
 
 def cells(outcome: Outcome, weight: float) -> list[str]:
@@ -206,15 +215,16 @@ def main() -> int:
     parser.add_argument("--item", nargs="+", default=["cluster"], help="what is ranked")
     parser.add_argument("--liking", nargs="+", type=float, default=[0.7])
     parser.add_argument("--events", nargs="+", type=int, default=[40])
-    parser.add_argument("--blend", nargs="+", default=["linear"], choices=tuple(BLENDS))
+    parser.add_argument("--blend", nargs="+", default=["geometric"], choices=tuple(BLENDS))
     parser.add_argument(
-        "--candidates", nargs="+", type=int, default=[30], help="answers that are ranked, a number a table row"
+        "--candidates", nargs="+", type=int, default=[100], help="answers that are ranked, a number a table row"
     )
     parser.add_argument(
-        "--weight", nargs="+", type=float, default=[0.5], help="of preference, one for each --candidates"
+        "--weight", nargs="+", type=float, default=[0.6], help="of preference, one for each --candidates"
     )
     parser.add_argument("--doubt", type=float, default=Taste().doubt, help="of the ranker")
     parser.add_argument("--people", type=int, default=100, help="of each group")
+    parser.add_argument("--half", type=int, choices=(0, 1), help="ask one half of the questions: choose on the other")
     parser.add_argument("--graded", action="store_true", help="judge by taste instead of by picks")
     parser.add_argument("--live", type=int, metavar="N", help="N people of each group ask the live index")
     parser.add_argument("--seed", type=int, default=0)

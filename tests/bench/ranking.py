@@ -148,7 +148,7 @@ def main() -> int:
     parser.add_argument("--latency", action="store_true")
     parser.add_argument("--people", type=int, default=40, help="of each group")
     parser.add_argument(
-        "--sizes", type=int, nargs="+", default=[33, 10], help="of a page; rerank looks at three times as many"
+        "--sizes", type=int, nargs="+", default=[10], help="of a page; rerank looks at `oversample` times as many"
     )
     parser.add_argument("--rounds", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)

@@ -129,7 +129,7 @@ def main() -> int:
     parser.add_argument("--prepare", action="store_true")
     parser.add_argument("--environment", default="local")
     parser.add_argument("--item", nargs="+", default=["cluster", "genres", "id"])
-    parser.add_argument("--blend", nargs="+", default=["linear"], choices=tuple(BLENDS))
+    parser.add_argument("--blend", nargs="+", default=["geometric"], choices=tuple(BLENDS))
     parser.add_argument("--candidates", type=int, default=100)
     parser.add_argument("--weight", type=float, default=0.5)
     parser.add_argument("--doubt", type=float, default=Taste().doubt, help="of the ranker")
@@ -140,7 +140,7 @@ def main() -> int:
         prepare(options.folder)
         return 0
     given = {"config": options.folder / "neuralshelf.yaml", "catalogue": options.folder / "items.jsonl"}
-    given |= {"name": "films", "category": "genres", "taste": ["genres"], "queries": None, "qrels": None}
+    given |= {"name": "films", "category": "genres", "taste": ["genres"], "queries": None, "qrels": None, "half": None}
     options = argparse.Namespace(**vars(options), **given)
     index = Index.found(options)
     where = shop(index, options)

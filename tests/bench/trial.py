@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from personas import NOW, Ask, Person, Shop
 from tqdm import tqdm
 
+from neuralshelf.connectors.ranking import LEAST
 from neuralshelf.model_packages.ranker.ranking import Ranker, Taste
 from neuralshelf.model_packages.ranker.store import Interactions
 from neuralshelf.personalisation.blending import blended
@@ -23,7 +24,6 @@ MEASURE = "nDCG@10"
 PAGE = 10
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 FOLDS = 5
-LEAST = 0.001  # what OpenSearch's min_max gives the last hit
 
 Column = NDArray[np.float64]
 Part = tuple[str, bool]
@@ -124,8 +124,8 @@ class Trial:
     shop: Shop
     answers: Mapping[str, Sequence[Answer]]
     items: Mapping[str, str]
-    blend: Callable[[Column, Column, float], Column] = linear
-    candidates: int = 30
+    blend: Callable[[Column, Column, float], Column] = geometric
+    candidates: int = 100
     graded: bool = False
     taste: Taste = field(default_factory=Taste)
     now: float = NOW

@@ -138,12 +138,12 @@ def test_the_weight_goes_by_keyboard_from_the_order_of_the_search_to_that_of_pre
     expect(page.locator("#preference-value")).to_have_text("100 %")
 
 
-def test_why_here_says_the_parts_in_numbers_and_words_and_they_add_up(page: Page) -> None:
+def test_why_here_says_the_parts_in_numbers_and_words_and_their_mean_is_the_score(page: Page) -> None:
     answer = opened(page, f"{QUERY}&user=host&user_weight=0.4")
     for hit in answer["hits"]:
         parts = hit["why"]
         assert parts["weight"] == 0.4
-        assert hit["score"] == pytest.approx(0.6 * parts["relevance"] + 0.4 * parts["preference"], abs=1e-5)
+        assert hit["score"] == pytest.approx(parts["relevance"] ** 0.6 * parts["preference"] ** 0.4, abs=1e-5)
         assert parts["search"] == hit["source"]["previous_score"]
     first, parts = answer["hits"][0], answer["hits"][0]["why"]
     page.locator(".card").first.focus()
@@ -157,7 +157,7 @@ def test_why_here_says_the_parts_in_numbers_and_words_and_they_add_up(page: Page
         f"the search gave it {parts['search']:.3f}",
         f"Preference {percent(parts['preference'])} how much host likes such products; 50 % is as much as any",
         "Weight 40 % of preference",
-        f"Score {first['score']:.3f} = 60 % × {percent(parts['relevance'])} + 40 % × {percent(parts['preference'])}",
+        f"Score {first['score']:.3f} = {percent(parts['relevance'])} ^ 0.60 × {percent(parts['preference'])} ^ 0.40",
     ):
         assert part in words
     page.keyboard.press("Escape")
@@ -358,7 +358,7 @@ def test_the_command_line_finds_the_same(page: Page, stack: PageStack) -> None:
     assert found["ranked"] is True
     table = stack.run(*words)
     assert "relevance" in table
-    assert "in the order of host: score = 0.3 × relevance + 0.7 × preference" in table
+    assert "in the order of host: score = relevance ^ 0.3 × preference ^ 0.7" in table
 
 
 def test_words_alone_are_in_nobodys_order_and_the_page_says_so(browser: Browser, tmp_path: Path) -> None:

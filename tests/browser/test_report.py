@@ -1,18 +1,21 @@
-"""The report of `evaluate` in a real Chromium: it asks for nothing, complains of nothing and fits every screen."""
+"""The pages of `evaluate` and `cluster` in a real Chromium: they ask for nothing, complain of nothing, and fit."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.reports import HOSTILE, report
+from tests.reports import HOSTILE, clusters_page, report
+
+PAGES: Mapping[str, Callable[[], str]] = {"Search quality": report, "Clusters": clusters_page}
 
 
-@pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(report(), encoding="utf-8")
+@pytest.fixture(scope="module", params=PAGES)
+def file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Called as the first words of its title."""
+    path = tmp_path_factory.mktemp("report") / f"{request.param}.html"
+    path.write_text(PAGES[request.param](), encoding="utf-8")
     return path
 
 
@@ -39,9 +42,9 @@ def test_the_page_asks_for_nothing_and_hostile_texts_stay_texts(context: Browser
     tab, said = opened(context, file)
     tab.wait_for_load_state("networkidle")
     assert said == [file.as_uri()]
-    assert tab.title() == f"Search quality: {HOSTILE}"
+    assert tab.title() == f"{file.stem}: {HOSTILE}"
     assert HOSTILE in tab.inner_text("h1")
-    assert tab.locator("h3").first.inner_text().startswith(HOSTILE)
+    assert HOSTILE in tab.locator("h3").first.inner_text()
     assert tab.evaluate("document.scripts.length") == 0
     broken = "[...document.images].filter((image) => !image.complete || !image.naturalWidth).length"
     assert tab.evaluate("document.images.length") > 10
@@ -71,10 +74,22 @@ def test_it_follows_light_and_dark_plots_included(context: BrowserContext, file:
         tab, _ = opened(context, file, scheme)
         colours.append(
             tab.evaluate(
-                "[getComputedStyle(document.body).backgroundColor, "
-                "getComputedStyle(document.querySelector('figure svg text')).fill]"
+                "() => { const plotted = document.querySelector('figure svg text');"
+                " const written = getComputedStyle(plotted ?? document.querySelector('h1'));"
+                " return [getComputedStyle(document.body).backgroundColor, plotted ? written.fill : written.color]; }"
             )
         )
     (light, ink), (dark, pale) = colours
     assert light != dark
     assert ink != pale
+
+
+def test_a_bar_leads_to_its_cluster(context: BrowserContext, file: Path) -> None:
+    tab, said = opened(context, file)
+    bars = tab.locator(".bars a")
+    assert bars.count() == (7 if file.stem == "Clusters" else 0)
+    if bars.count():
+        label = str(bars.last.get_attribute("aria-label"))
+        bars.last.click()
+        assert tab.locator("article:target h3").inner_text().casefold() in label.casefold()
+        assert len(said) <= 2  # the page, and its anchor

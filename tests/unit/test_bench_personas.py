@@ -143,8 +143,8 @@ def test_weight_0_is_the_order_of_the_search_and_1_that_of_preference(blend: str
     assert [each.id for each in pages[1.0]] == ["b", "d", "c", "a"]
 
 
-def test_blended_is_what_linear_says() -> None:
-    """What the cluster does (personalisation/blending.py) is the first of the blends."""
+def test_blended_is_what_geometric_says() -> None:
+    """What the cluster does (personalisation/blending.py) is one of the blends, and the default."""
     items, scores, liked = ("x", "y", "z", "y"), (0.9, 0.8, 0.3, 0.1), {"x": 0.2, "y": 0.5, "z": 0.3}
     answers = [Answer(str(place), score) for place, score in enumerate(scores)]
     pages = Trial(shop(), {"q": answers}, {str(n): item for n, item in enumerate(items)}).pages("q", liked, WEIGHTS)

@@ -141,8 +141,12 @@ def test_more_than_a_script_can_compare_is_refused() -> None:
         Centroids(generation="g", vector="v", ids=ids, centroids=centroids)
 
 
+@pytest.mark.parametrize("batched", [10_000, 1_000])
 @pytest.mark.parametrize("seed", range(5))
-def test_with_a_tenth_of_new_vectors_nineteen_of_twenty_keep_their_cluster(seed: int) -> None:
+def test_with_a_tenth_of_new_vectors_nineteen_of_twenty_keep_their_cluster(
+    monkeypatch: pytest.MonkeyPatch, seed: int, batched: int
+) -> None:
+    monkeypatch.setattr(clusters, "BATCHED", batched)
     draw = np.random.default_rng(seed)
     blurred = draw.standard_normal((3_000, 24)).astype(np.float32)  # no groups at all: the hardest case
     new = draw.standard_normal((300, 24)).astype(np.float32) + 0.3

@@ -3,6 +3,7 @@
 import os
 import stat
 import threading
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,25 @@ def test_what_is_forgotten_is_in_no_file_any_more(store: Interactions, tmp_path:
     assert store.forget("canary-user-77") == 0
     assert not any(b"canary-user-77" in path.read_bytes() for path in files)
     assert store.summary().interactions == 1
+
+
+def test_all_are_read_one_after_another_while_others_come_and_go(store: Interactions, tmp_path: Path) -> None:
+    store.add(did(f"user-{n % 100:02}", f"item-{n % 7}", days_ago=n / 1000) for n in range(30_000))
+    tracemalloc.start()
+    try:
+        reading = store.everything()
+        users = [next(reading).user]
+        assert store.forget("user-50") == 300
+        assert store.add([did("zoe", "mug")]) == 1
+        users += [one.user for one in reading]
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000  # all rows at once are 8 MB
+    finally:
+        tracemalloc.stop()
+    assert users == sorted(users)
+    assert len(users) == 30_000  # as they were when reading began
+    assert not any(b"user-50" in path.read_bytes() for path in (tmp_path / "kept").iterdir() if "-shm" not in path.name)
+    assert [one.user for one in store.everything()][-1] == "zoe"
+    assert sum(1 for _ in store.everything(since=NOW - 10 * DAY)) < 20_000
 
 
 def test_old_ones_are_pruned_and_only_they(store: Interactions) -> None:

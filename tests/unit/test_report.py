@@ -5,8 +5,9 @@ from xml.etree import ElementTree
 
 from neuralshelf.relevance import plots
 from neuralshelf.relevance.evaluation import compare, evaluate
-from neuralshelf.relevance.report import EXAMPLES, thumbnail
+from neuralshelf.relevance.report import EXAMPLES
 from neuralshelf.relevance_tables import evaluation_text
+from neuralshelf.thumbnails import thumbnail
 from tests.reports import GREY, JUDGED, QUERIES, compared, report, written
 
 

@@ -98,7 +98,7 @@ def _person(words: argparse.Namespace, config: "Config") -> dict[str, Any]:
 
 
 def _formula(weight: float) -> str:
-    return f"score = {1 - weight:g} × relevance + {weight:g} × preference"
+    return f"score = relevance ^ {round(1 - weight, 6):g} × preference ^ {weight:g}"
 
 
 def _crop(words: argparse.Namespace, limits: "PictureLimits") -> str:

@@ -12,6 +12,7 @@ from neuralshelf.files import write_files
 from neuralshelf.ingestion.admission import Refused, admit, picture_limits
 from neuralshelf.local.catalogue import picture
 from neuralshelf.local.detect import Detected, read_picture
+from neuralshelf.local.pictures import picture_file, pixels
 from neuralshelf.local.stack import Stack
 from neuralshelf.relevance.clicks import Clicked, read_clicks
 from neuralshelf.relevance.evaluation import Comparison, Evaluation, compare, evaluate
@@ -19,7 +20,7 @@ from neuralshelf.relevance.judgements import Judgements, read_qrels
 from neuralshelf.relevance.measures import STANDARD, Measurer
 from neuralshelf.relevance.pictures import PictureEvaluator
 from neuralshelf.relevance.queries import Query, read_queries
-from neuralshelf.relevance.report import Picture, Product, page
+from neuralshelf.relevance.report import Product, page
 from neuralshelf.relevance.run import Run, folded, product_of, read_run, write_run
 from neuralshelf.relevance.system import DEPTH, System
 
@@ -141,7 +142,7 @@ def write_page(
             found = {}
         folders = asked.stack.state.picture_folders()
         return {
-            key: Product(str(fields.get(title, "")), _shown(_below(folders, str(fields.get("image_path", "")))))
+            key: Product(str(fields.get(title, "")), pixels(picture_file(str(fields.get("image_path", "")), folders)))
             for key, fields in found.items()
         }
 
@@ -152,7 +153,7 @@ def write_page(
         judged.judgements,
         title=index.name,
         products=products,
-        picture=lambda query: _shown(query.image),
+        picture=lambda query: pixels(query.image),
         today=date.today(),
     )
     write_files({file.name: text}, file.parent)
@@ -220,24 +221,6 @@ def _unknown(asked: Asked, judged: Judged) -> list[str]:
         return []
     ids = {item for query in judged.queries for item in judged.judgements.get(query, ())}
     return asked.system().unknown(ids)
-
-
-def _below(folders: Mapping[str, Path], path: str) -> Path | None:
-    """A picture by its `image_path`, KEY/PATH, below the folder of that key."""
-    key, _, below = path.partition("/")
-    folder = folders.get(key)
-    if folder is None or not below:
-        return None
-    file = (folder / below).resolve()
-    return file if file.is_relative_to(folder.resolve()) else None
-
-
-def _shown(path: Path | None) -> Picture | None:
-    """Pixels of a picture; None without one that can be read: the page shows an empty frame then."""
-    try:
-        return None if path is None else read_picture(path).image
-    except InputError:
-        return None
 
 
 def _plain(text: str) -> str:

@@ -1,6 +1,5 @@
 """What `interactions` does: the local ranker's store, filled, exported, forgotten."""
 
-import os
 import sqlite3
 import sys
 import time
@@ -16,6 +15,7 @@ from tqdm import tqdm
 from neuralshelf.connectors.ranking import RankingSpec
 from neuralshelf.deployment import Deployment
 from neuralshelf.errors import ConfigError, InputError
+from neuralshelf.files import replacing
 from neuralshelf.local.stack import Stack
 from neuralshelf.model_packages.ranker.store import Interactions
 from neuralshelf.personalisation.interactions import (
@@ -24,8 +24,6 @@ from neuralshelf.personalisation.interactions import (
     values_of,
     write_personalize,
 )
-
-FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 
 
 @dataclass(frozen=True)
@@ -103,19 +101,11 @@ def export_file(stack: Stack, path: Path) -> int:
     Raises:
         InputError: there are none, or the file can't be written.
     """
-    temporary = path.with_name(f".{path.name}.part")
     with opened(stack) as store:
         if not store.summary().interactions:
             raise InputError("there are no interactions to export", hint="neuralshelf interactions import FILE")
-        try:
-            with os.fdopen(os.open(temporary, FLAGS, 0o600), "w", encoding="utf-8") as file:
-                count = write_personalize(store.everything(), file)
-            temporary.replace(path)
-        except OSError as fault:
-            raise InputError(f"{path} can't be written: {fault.strerror}", hint="choose another file") from None
-        finally:
-            temporary.unlink(missing_ok=True)
-    return count
+        with replacing(path, 0o600) as file:
+            return write_personalize(store.everything(), file)
 
 
 def ranking_of(deployment: Deployment) -> RankingSpec:

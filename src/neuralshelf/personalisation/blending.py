@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from neuralshelf.connectors.ranking import LEAST
+
 
 class Blended(NamedTuple):
     """One hit as the ranking leaves it.
 
     Attributes:
         place: in the answer before, from 0.
-        score: weighted mean of the hit's own score, by min-max over the hits, and of the preference.
+        score: weighted geometric mean of the hit's own score, by min-max over the hits, and of the preference.
         preference: 0 to 1; one half is as much as the average item.
     """
 
@@ -37,5 +39,5 @@ def blended(items: Sequence[str], scores: Sequence[float], liked: Mapping[str, f
         own = (score - least) / (most - least) if most > least else 1.0
         lift = known[item] / average if item in known else 1.0
         preference = lift / (1 + lift)
-        found.append(Blended(place, (1 - weight) * own + weight * preference, preference))
+        found.append(Blended(place, max(own, LEAST) ** (1 - weight) * preference**weight, preference))
     return sorted(found, key=lambda hit: -hit.score)

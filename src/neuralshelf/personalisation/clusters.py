@@ -27,6 +27,7 @@ LARGEST_K = 256
 STARTS = 4
 STEPS = 2
 BATCHED = 10_000
+SETTLING = 50
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def candidates(vectors: int) -> tuple[int, ...]:
 
 
 def fit(vectors: Vectors, k: int, *, seed: int = 0) -> Clusters:
-    """k-means (k-means++ starts, the best of four); in batches beyond 10,000 vectors.
+    """k-means (k-means++ starts, the best of four); beyond 10,000 vectors in batches first.
 
     Args:
         vectors: shape (n, dimension), n ≥ k.
@@ -155,13 +156,15 @@ def measure(vectors: Vectors, numbers: Iterable[int], *, seed: int = 0) -> list[
     draw = np.random.default_rng(seed)
     vectors = unit(vectors[np.sort(draw.permutation(len(vectors))[:MOST_MEASURED])])
     first, second = np.array_split(draw.permutation(len(vectors)), 2)
+    with limits(1):
+        distances = metrics.pairwise_distances(vectors, metric="cosine")
     found = []
     for k in numbers:
         labels, _ = fit(vectors, k, seed=seed).nearest(vectors)
         halves = [fit(vectors[half], min(k, len(half)), seed=seed).nearest(vectors)[0] for half in (first, second)]
         several = 1 < len(set(labels.tolist())) < len(vectors)  # a silhouette is of two clusters or more
         with limits(1):
-            silhouette = metrics.silhouette_score(vectors, labels, metric="cosine") if several else -1.0
+            silhouette = metrics.silhouette_score(distances, labels, metric="precomputed") if several else -1.0
             stability = metrics.adjusted_rand_score(*halves)
         found.append(Quality(k, float(silhouette), float(stability)))
     return found
@@ -175,14 +178,14 @@ def best(found: Sequence[Quality]) -> Quality:
 def _means(vectors: Vectors, k: int, **options: Any) -> tuple[Vectors, NDArray[np.int64]]:
     """Centres of length 1 and the place of each vector's."""
     cluster, _, exceptions, limits = _scikit()
-    options["random_state"] = options.pop("seed")
-    if len(vectors) <= BATCHED or "max_iter" in options:
-        means = cluster.KMeans(k, **options)
-    else:
-        means = cluster.MiniBatchKMeans(k, batch_size=4096, **options)
+    seed = options.pop("seed")
     with limits(1), warnings.catch_warnings():  # threads add sums in the order in which they end
         warnings.simplefilter("ignore", exceptions.ConvergenceWarning)  # fewer different vectors than clusters
-        means.fit(vectors)
+        if len(vectors) > BATCHED and "init" not in options:
+            rough = cluster.MiniBatchKMeans(k, batch_size=4096, random_state=seed, **options).fit(vectors)
+            # batches end somewhere near: without these steps the next `refit` would make them, at the cost of ids
+            options = {"n_init": 1, "init": rough.cluster_centers_, "max_iter": SETTLING}
+        means = cluster.KMeans(k, random_state=seed, **options).fit(vectors)
     return unit(means.cluster_centers_), means.labels_
 
 

@@ -1,32 +1,22 @@
 """An evaluation as one page: a file that needs nothing else, can be sent by mail and asks for nothing from anywhere."""
 
-import base64
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from io import BytesIO
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 from neuralshelf.relevance import plots
 from neuralshelf.relevance.evaluation import ALL, FINDINGS, Comparison, Evaluation
 from neuralshelf.relevance.judgements import Judgements
-from neuralshelf.relevance.queries import Box, Query
+from neuralshelf.relevance.queries import Query
 from neuralshelf.templates import render_text
+from neuralshelf.thumbnails import Picture, thumbnail
 
 SHOWN = 5
 """Answers of a query that the page shows."""
 EXAMPLES = 8
 """Queries of a sort that the page shows: wins, losses; or the worst and the best."""
-THUMBNAIL = 144  # pixels of the longer side; shown at half that on dense screens
-_QUALITY = 80
-
-Picture = NDArray[np.uint8]
-"""Shape (height, width, 3), RGB, upright."""
 
 
 @dataclass(frozen=True)
@@ -88,21 +78,6 @@ def page(
         shown=SHOWN,
         findings=FINDINGS,
     )
-
-
-def thumbnail(picture: Picture, box: Box | None = None) -> str:
-    """A data URI of the picture, small; `box` is drawn into it."""
-    image = Image.fromarray(picture)
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
-    if box is not None:
-        (x, y, width, height), (w, h) = box, image.size
-        corners = ((x - width / 2) * w, (y - height / 2) * h, (x + width / 2) * w - 1, (y + height / 2) * h - 1)
-        draw = ImageDraw.Draw(image)
-        draw.rectangle(corners, outline=(255, 255, 255), width=4)
-        draw.rectangle(corners, outline=(75, 70, 229), width=2)
-    file = BytesIO()
-    image.save(file, "JPEG", quality=_QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
 def _sections(

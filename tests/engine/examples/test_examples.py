@@ -96,7 +96,8 @@ def _failed(shelf: Shelf, name: str) -> str:
 def test_titan_finds_by_text_picture_and_both_and_numbers_every_product(shelf: Shelf, titan: dict[str, Any]) -> None:
     assert titan["missed"] == []
     found = titan["clusters"]
-    assert (found["documents"], found["written"], found["without"]) == (len(shelf.rows), len(shelf.rows), 0)
+    assert (found["documents"], found["written"], found["chosen"]) == (len(shelf.rows), len(shelf.rows), "measured")
+    assert found["without"] == {"documents": 0, "empty": 0, "examples": []}
     assert sum(group["documents"] for group in found["groups"]) == len(shelf.rows)
     measured = {quality["k"]: quality["silhouette"] for quality in found["measured"]}
     assert found["k"] == max(measured, key=lambda k: measured[k])
@@ -118,6 +119,21 @@ def test_a_second_run_writes_nothing_and_moves_hardly_anything(shelf: Shelf, tit
     moved = json.loads(shelf.run("cluster", "--dry-run", "--json", example="titan-clusters"))
     assert moved["k"] == again["k"]
     assert moved["kept"] > 0.98
+
+
+def test_the_page_of_clusters_shows_the_pictures_of_products(shelf: Shelf, titan: dict[str, Any]) -> None:
+    page, name = shelf.folder / "clusters.html", "titan-clusters"
+    shelf.run("cluster", "apply", "--html", str(page), example=name)
+    html = page.read_text("utf-8")
+    shown = sum(len(group["nearest"]) + len(group["random"]) for group in titan["clusters"]["groups"])
+    assert html.count("data:image/jpeg;base64,") == shown
+    assert html.count("<article") == len(titan["clusters"]["groups"])
+    elsewhere = ("cluster", "apply", "--html", str(page), "--images", str(shelf.folder / "samples" / "images"))
+    shelf.run(*elsewhere, example=name)
+    assert page.read_text("utf-8") == html
+    shelf.run(*elsewhere[:-1], str(shelf.folder / "examples"), example=name)
+    assert "none of these could be found" in page.read_text("utf-8")
+    assert "can't be written" in shelf.run("cluster", "apply", "--html", "/proc/x/y.html", example=name, code=1)
 
 
 def test_a_dry_run_writes_neither_numbers_nor_clusters(shelf: Shelf, titan: dict[str, Any]) -> None:

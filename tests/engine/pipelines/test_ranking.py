@@ -69,7 +69,7 @@ def test_weight_0_is_the_order_of_the_search_exactly(ranked: Ranked) -> None:
 def test_weight_1_is_the_order_of_preference_and_within_it_that_of_the_search(ranked: Ranked) -> None:
     ranked.did("ben", "gold", "gold", "gold", "blue")
     hits = ranked.ask(size=30, user="ben", user_weight=1, explain=True)
-    preferences = [hit["_source"]["rank"]["preference"] for hit in hits]
+    preferences = [hit["_source"]["preference"] for hit in hits]
     assert preferences == sorted(preferences, reverse=True)
     colours = [hit["_source"]["colour"] for hit in hits]
     assert colours == sorted(colours, key=lambda colour: {"gold": 0, "blue": 1}.get(colour, 2))
@@ -92,18 +92,18 @@ def test_scores_are_those_that_are_reckoned_offline(ranked: Ranked, weight: floa
     for hit in hits:
         offline = by_id.pop(hit["_id"])
         assert hit["_score"] == pytest.approx(offline.score, abs=1e-6)
-        assert hit["_source"].pop("rank") == {"preference": pytest.approx(offline.preference, abs=1e-6)}
+        assert hit["_source"].pop("preference") == pytest.approx(offline.preference, abs=1e-6)
         assert hit["_source"]["previous_score"] == base[offline.place]["_score"]
         assert "rank_base" not in hit["_source"]
     assert not by_id
-    assert all("rank" not in hit["_source"] for hit in ranked.ask(user="cleo", user_weight=weight))
+    assert all("preference" not in hit["_source"] for hit in ranked.ask(user="cleo", user_weight=weight))
 
 
 def test_what_nobody_met_is_as_much_liked_as_the_average_of_what_was_met(ranked: Ranked) -> None:
     ranked.did("ben", "gold", "gold", "gold", "blue")
     ranked.mood.now = "strict"
     hits = ranked.ask(size=36, user="ben", user_weight=0.5, explain=True)
-    found = {hit["_source"]["colour"]: hit["_source"]["rank"]["preference"] for hit in hits}
+    found = {hit["_source"]["colour"]: hit["_source"]["preference"] for hit in hits}
     assert found["gold"] > 0.5 > found.pop("blue")
     assert {preference for colour, preference in found.items() if colour != "gold"} == {0.5}
 
@@ -122,7 +122,7 @@ def test_hits_without_an_item_are_ranked_among_the_others(ranked: Ranked, catalo
     assert not ranked.shop.index_all({"plain": plain, "both": {**plain, "colour": ["gold", "blue"]}})
     try:
         hits = ranked.shop.ask(text=plain["title"], size=36, user="ivy", user_weight=1, explain=True)
-        found = {hit["_id"]: hit["_source"]["rank"]["preference"] for hit in hits}
+        found = {hit["_id"]: hit["_source"]["preference"] for hit in hits}
         assert found["plain"] == 0.5
         assert found["both"] == max(found.values()) > 0.5
         assert hits[0]["_source"]["colour"] in ("gold", ["gold", "blue"])

@@ -1,22 +1,17 @@
 """Which documents have which vectors, and whether each vector was made from what the document holds now."""
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from opensearchpy import NotFoundError, OpenSearch, TransportError
-from tqdm import tqdm
+from opensearchpy import OpenSearch
 
-from neuralshelf.errors import EngineError
 from neuralshelf.pipelines.spec import IndexSpec, VectorSpec
 from neuralshelf.pipelines.stamps import digest, joined, picture_field, stamp, stamp_field, together
+from neuralshelf.scroll import pages
 
-PAGE = 500
-KEEP_ALIVE = "10m"
 EXAMPLES = 20
 
 
@@ -121,35 +116,18 @@ class Scan:
         """All documents, with progress on stderr.
 
         Raises:
-            EngineError: there is no such index.
+            EngineError: there is no such index, or it can't be read.
         """
         vectors = self.index.vectors
         texts = {text for vector in vectors.values() for text in vector.text}
         stamps = {text for name, vector in vectors.items() for text in vector.stamps(name)}
         named = [{"exists": {"field": name, "_name": name}} for name in vectors]
         body = {
-            "size": PAGE,
             "query": {"bool": {"must": [{"match_all": {}}], "should": named}},
-            "sort": ["_doc"],
-            "track_total_hits": True,
             "_source": sorted(texts | stamps),
         }
-        options = {"scroll": KEEP_ALIVE, "search_pipeline": "_none", "allow_partial_search_results": "false"}
-        try:
-            self.client.indices.refresh(index=self.name)
-            answer = self.client.search(index=self.name, body=body, params=options)
-        except NotFoundError:
-            raise EngineError(f"there is no index {self.name}", hint="neuralshelf apply") from None
-        total = answer["hits"]["total"]["value"]
-        with tqdm(total=total, unit="doc", desc=desc, file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
-            try:
-                while hits := answer["hits"]["hits"]:
-                    yield [self._scanned(hit) for hit in hits]
-                    bar.update(len(hits))
-                    answer = self.client.scroll(scroll_id=answer["_scroll_id"], params={"scroll": KEEP_ALIVE})
-            finally:
-                with suppress(TransportError):  # it goes by itself after KEEP_ALIVE
-                    self.client.clear_scroll(scroll_id=answer["_scroll_id"])
+        for page in pages(self.client, self.name, body, desc):
+            yield [self._scanned(hit) for hit in page]
 
     def _scanned(self, hit: Mapping[str, Any]) -> Scanned:
         source, there = hit.get("_source", {}), hit.get("matched_queries", ())

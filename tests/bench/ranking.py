@@ -152,7 +152,7 @@ def main() -> int:
     )
     parser.add_argument("--rounds", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    options = parser.parse_args(namespace=argparse.Namespace(half=None))  # all questions, for `shop`
     goods = shop(Index.found(options), options)
     people = [_ours(p) for p in goods.population(Behaviour(options.people, seed=options.seed)) if p.group != "changed"]
     with ways(options.config, options.environment, people) as found:

@@ -45,7 +45,7 @@ class Taste:
     session: float = 3_600.0
     fresh: float = 3.0
     together: float = 0.5
-    doubt: float = 1.5
+    doubt: float = 1.0
     newest: int = 1_000
     most_items: int = 2_000
     refresh: float = 60.0

@@ -1,6 +1,6 @@
 """The connector to a campaign of Amazon Personalize: who likes what, asked once a search."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -18,7 +18,7 @@ CAMPAIGN = r"^(arn:aws[a-z-]*:personalize:[a-z0-9-]+:\d{12}:campaign/)?[A-Za-z0-
 NOTE = "~~"
 """How items begin that are none (templates/connectors/ranking-request.painless.j2)."""
 
-LONGEST_ITEM = 256
+LONGEST_ITEM = LONGEST_USER = 256
 MOST_ITEMS = 499
 """Of one GetPersonalizedRanking, but for the note."""
 
@@ -55,7 +55,7 @@ class RankingSpec(Frozen):
     method: Literal["rerank", "leg"] = "rerank"
     oversample: int = Field(default=10, ge=1, le=10)
     items: tuple[str, ...] = Field(default=(), strict=False, max_length=MOST_ITEMS)
-    people: tuple[str, ...] = Field(default=(), strict=False)
+    people: tuple[Annotated[str, Field(min_length=1, max_length=LONGEST_USER)], ...] = Field(default=(), strict=False)
     client: ClientTuning = TUNING
 
     @property

@@ -117,7 +117,7 @@ class Ranker:
 
     def _known(self) -> _Likeness:
         kept, version, now = self._likeness, self.store.version(), self.clock()
-        if kept is not None and (kept.version == version or now - kept.made <= self.taste.refresh):
+        if kept is not None and (kept.version == version or now - kept.made < self.taste.refresh):
             return kept
         if kept is None or not self.taste.refresh:
             kept = self._likeness = self._learn(version, now)

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from neuralshelf import yamlfile
 from neuralshelf.connectors.policy import iam_policy
+from neuralshelf.connectors.ranking import RankingSpec, ranking_resources
 from neuralshelf.connectors.resources import cluster_settings, connector_resources, model_group
 from neuralshelf.connectors.runtime import Runtime
 from neuralshelf.connectors.spec import ConnectorName, ConnectorSpec
@@ -56,6 +57,13 @@ def rendered() -> dict[str, str]:
             made = connector_resources(logical, spec, runtime=runtime, prefix=prefix, group=model_group(prefix).name)
             found[f"{place}-{logical}.json"] = shown(made)
             found[f"{logical}.painless"] = made[0].body["actions"][0]["pre_process_function"] + "\n"
+        for method in ("rerank", "leg"):
+            ranking = RankingSpec(method=method, campaign="taste")
+            made = ranking_resources(ranking, runtime=runtime, prefix=prefix, group=model_group(prefix).name)
+            found[f"{place}-ranking-{method}.json"] = shown(made)
+            for stage in ("pre", "post"):
+                script = made[0].body["actions"][0][f"{stage}_process_function"]
+                found[f"ranking-{method}-{stage}.painless"] = script + "\n"
     return found
 
 

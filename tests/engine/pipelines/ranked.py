@@ -10,11 +10,18 @@ from typing import Any
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from neuralshelf.model_packages.ranker.ranking import Ranker, Taste
 from neuralshelf.model_packages.ranker.store import Interaction, Interactions
 
 SIZE = 6
 READ_TIMEOUT = 1
 TEXT = "teapot mug chair number"
+NOW = time.time()  # what people like fades: the same moment for the cluster's ranker and for the one it is held against
+
+
+def ranker(store: Interactions) -> Ranker:
+    """Knows at once what others liked together."""
+    return Ranker(store, Taste(refresh=0), clock=lambda: NOW)
 
 
 @dataclass
@@ -84,7 +91,7 @@ class Ranked:
         return ids(self.ask(**params))
 
     def did(self, user: str, *items: str, event: str = "purchase") -> None:
-        self.store.add([Interaction(user, item, event, time.time() - n) for n, item in enumerate(items)])
+        self.store.add([Interaction(user, item, event, NOW - n) for n, item in enumerate(items)])
 
 
 def ids(hits: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 
 from neuralshelf.model_packages.ranker.contract import Contract
-from neuralshelf.model_packages.ranker.ranking import Ranker, Taste
 from neuralshelf.model_packages.ranker.store import Interactions
 from neuralshelf.personalisation.blending import blended
 from neuralshelf.personalisation.clusters import Clusters, fit
 from neuralshelf.pipelines.clusters import Centroids
-from tests.engine.pipelines.ranked import READ_TIMEOUT, SIZE, Mood, Ranked, ids
+from tests.engine.pipelines.ranked import READ_TIMEOUT, SIZE, Mood, Ranked, ids, ranker
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +25,7 @@ def ranked(open_shop: Any, catalogue: Any, shop_values: Mapping[str, Any], tmp_p
         "search": {**shop_values["search"], "template": "ranked-search"},
         "ranking": {"item": "colour", "oversample": 3},
     }
-    ranker = Ranker(store, Taste(refresh=0))  # knows at once what others liked together
-    shop = open_shop(values, ranker=Contract(ranker), wrap=mood.wrap)
+    shop = open_shop(values, ranker=Contract(ranker(store)), wrap=mood.wrap)
     assert not shop.index_all({product.id: product.document for product in catalogue})
     yield Ranked(shop, store, mood)
     store.close()
@@ -84,7 +82,7 @@ def test_scores_are_those_that_are_reckoned_offline(ranked: Ranked, weight: floa
     ranked.did("cleo", "blue", "blue", "green")
     base = ranked.ask(size=36)
     items = [hit["_source"]["colour"] for hit in base]
-    liked = dict(Ranker(ranked.store).rank("cleo", items))
+    liked = dict(ranker(ranked.store).rank("cleo", items))
     expected = blended(items, [hit["_score"] for hit in base], liked, weight)
     hits = ranked.ask(size=36, user="cleo", user_weight=weight, explain=True)
     assert [hit["_score"] for hit in hits] == pytest.approx([hit.score for hit in expected], abs=1e-6)

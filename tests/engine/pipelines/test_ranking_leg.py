@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from neuralshelf.model_packages.ranker.contract import Contract
-from neuralshelf.model_packages.ranker.ranking import Ranker, Taste
 from neuralshelf.model_packages.ranker.store import Interactions
 from neuralshelf.pipelines.ranking import HALF
-from tests.engine.pipelines.ranked import READ_TIMEOUT, SIZE, TEXT, Mood, Ranked, ids
+from tests.engine.pipelines.ranked import READ_TIMEOUT, SIZE, TEXT, Mood, Ranked, ids, ranker
 
 COLOURS = ["blue", "gold", "green", "red", 'quoted "and" back\\slashed', "${parameters.region}"]
 
@@ -26,7 +25,7 @@ def legged(open_shop: Any, catalogue: Any, shop_values: Mapping[str, Any], tmp_p
         "search": {**shop_values["search"], "template": "legged-search"},
         "ranking": {"item": "colour", "method": "leg", "items": COLOURS},
     }
-    shop = open_shop(values, ranker=Contract(Ranker(store, Taste(refresh=0))), wrap=mood.wrap)
+    shop = open_shop(values, ranker=Contract(ranker(store)), wrap=mood.wrap)
     assert not shop.index_all({product.id: product.document for product in catalogue})
     yield Ranked(shop, store, mood)
     store.close()
@@ -98,7 +97,7 @@ def test_what_is_liked_comes_up_the_more_the_more_it_weighs(legged: Ranked) -> N
 def test_scores_are_those_of_the_search_and_the_leg(legged: Ranked, base: Any) -> None:
     """Base and liking, 1 : weight / (1 - weight), as far as the words go."""
     legged.did("kim", *["blue"] * 3)
-    liked = dict(Ranker(legged.store, Taste(refresh=0)).rank("kim", COLOURS))
+    liked = dict(ranker(legged.store).rank("kim", COLOURS))
     lift = liked["blue"] * len(liked)
     taste, plain = (lift - 1) / (lift + 1), dict(base)
     # the leg by itself tells each hit's score by words

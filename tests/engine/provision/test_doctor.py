@@ -46,7 +46,7 @@ def test_a_healthy_deployment_has_no_findings(clinic: Clinic) -> None:
     assert found.findings == ()
     assert found.healthy
     assert found.unchecked == ()
-    assert len(found.checks) == 12
+    assert len(found.checks) == 13
     assert time.monotonic() - begun < 5
 
 

@@ -34,7 +34,7 @@ def why(hit: Mapping[str, Any], weight: float) -> Why | None:
         weight: that the request brought, or else the configured one. Relevance follows from it, since hits beyond the
             page, which are not in the answer, were ranked as well.
     """
-    search, preference = hit["_source"].get("previous_score"), hit["_source"].get("preference")
+    search, preference = hit["_source"].get("search_score"), hit["_source"].get("preference")
     if not isinstance(search, int | float) or not isinstance(preference, int | float):
         return None
     relevance = None

@@ -144,7 +144,7 @@ def test_why_here_says_the_parts_in_numbers_and_words_and_their_mean_is_the_scor
         parts = hit["why"]
         assert parts["weight"] == 0.4
         assert hit["score"] == pytest.approx(parts["relevance"] ** 0.6 * parts["preference"] ** 0.4, abs=1e-5)
-        assert parts["search"] == hit["source"]["previous_score"]
+        assert parts["search"] == pytest.approx(hit["source"]["search_score"])
     first, parts = answer["hits"][0], answer["hits"][0]["why"]
     page.locator(".card").first.focus()
     page.keyboard.press("Tab")

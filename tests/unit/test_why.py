@@ -11,7 +11,7 @@ from neuralshelf.why import Why, why
 
 
 def ranked(score: float, search: float, preference: float) -> dict[str, Any]:
-    return {"_id": "a", "_score": score, "_source": {"previous_score": search, "preference": preference}}
+    return {"_id": "a", "_score": score, "_source": {"search_score": search, "preference": preference}}
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.3, 0.5, 0.95])
@@ -39,10 +39,10 @@ def test_relevance_stays_between_0_and_1_when_scores_are_rounded() -> None:
     "source",
     [
         {},
-        {"previous_score": 0.5},
+        {"search_score": 0.5},
         {"preference": 0.5},
-        {"previous_score": "?", "preference": 0.5},
-        {"previous_score": 0.5, "preference": None},
+        {"search_score": "?", "preference": 0.5},
+        {"search_score": 0.5, "preference": None},
     ],
 )
 def test_a_hit_that_was_not_ranked_has_none(source: dict[str, Any]) -> None:

@@ -91,8 +91,8 @@ def test_scores_are_those_that_are_reckoned_offline(ranked: Ranked, weight: floa
         offline = by_id.pop(hit["_id"])
         assert hit["_score"] == pytest.approx(offline.score, abs=1e-6)
         assert hit["_source"].pop("preference") == pytest.approx(offline.preference, abs=1e-6)
-        assert hit["_source"]["previous_score"] == base[offline.place]["_score"]
-        assert "rank_base" not in hit["_source"]
+        assert hit["_source"].pop("search_score") == pytest.approx(base[offline.place]["_score"], abs=1e-6)
+        assert hit["_source"] == base[offline.place]["_source"]
     assert not by_id
     assert all("preference" not in hit["_source"] for hit in ranked.ask(user="cleo", user_weight=weight))
 

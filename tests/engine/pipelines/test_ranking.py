@@ -12,7 +12,7 @@ from neuralshelf.model_packages.ranker.store import Interactions
 from neuralshelf.personalisation.blending import blended
 from neuralshelf.personalisation.clusters import Clusters, fit
 from neuralshelf.pipelines.clusters import Centroids
-from tests.engine.pipelines.ranked import READ_TIMEOUT, SIZE, Mood, Ranked, ids, ranker
+from tests.engine.pipelines.ranked import NONSENSE, READ_TIMEOUT, SIZE, Mood, Ranked, ids, ranker
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +166,17 @@ def test_without_a_ranker_hits_come_in_the_order_of_the_search_in_time(
     assert [(hit["_id"], hit["_score"]) for hit in hits] == base
     ranked.mood.now = "up"
     assert ranked.order(user="ann", user_weight=1) != [identity for identity, _ in base]
+
+
+@pytest.mark.parametrize("mood", NONSENSE)
+def test_a_ranker_that_answers_nonsense_leaves_the_order_of_the_search(ranked: Ranked, mood: str) -> None:
+    ranked.did("ann", "gold", "blue")
+    base = [(hit["_id"], hit["_score"]) for hit in ranked.ask()]
+    ranked.mood.now = mood
+    for explain in (False, True):
+        hits = ranked.ask(user="ann", user_weight=1, explain=explain)
+        assert [(hit["_id"], hit["_score"]) for hit in hits] == base
+        assert all("preference" not in hit["_source"] for hit in hits)
 
 
 def test_a_request_may_bring_weights_of_legs_as_well(ranked: Ranked) -> None:

@@ -15,7 +15,7 @@ export function personPicker(changed) {
     $("user").replaceChildren($("user").firstElementChild, ...options);
     $("user").value = user;
     $("people").hidden = !ranking || names.length === 0;
-    if (weight === null) $("preference").value = Math.round((ranking?.weight ?? 0.5) * 100);
+    if (weight === null) $("preference").value = Math.round((ranking?.weight ?? 0.6) * 100);
     $("preference").disabled = !user;
     $("keep").disabled = !offered.includes(user);
     $("keeping").hidden = !ranking?.keeps_views;

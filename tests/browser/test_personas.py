@@ -123,7 +123,7 @@ def test_three_people_see_three_first_pages_and_nobody_the_order_of_the_search(p
 def test_the_weight_goes_by_keyboard_from_the_order_of_the_search_to_that_of_preference(page: Page) -> None:
     base = opened(page, QUERY)
     choose(page, "gardener")
-    expect(preference(page)).to_have_value("50")
+    expect(preference(page)).to_have_value("60")
     nothing = press(page, "Home")
     assert order(nothing) == order(base)
     expect(summary(page)).to_have_text(re.compile(r"in the order of the search$"))
@@ -180,11 +180,11 @@ def test_a_link_shows_the_same_page_and_back_leads_back(page: Page) -> None:
     choose(page, "musician")
     press(page, "ArrowRight")
     answer = press(page, "ArrowRight")
-    expect(page).to_have_url(re.compile(r"\?q=something\+red&user=musician&user_weight=0\.6$"))
+    expect(page).to_have_url(re.compile(r"\?q=something\+red&user=musician&user_weight=0\.7$"))
     for again in (opened(page, page.url), reloaded(page)):
         assert order(again) == order(answer)
         expect(person(page)).to_have_value("musician")
-        expect(preference(page)).to_have_value("60")
+        expect(preference(page)).to_have_value("70")
     page.go_back()  # the weights on the way are no stations
     expect(person(page)).to_have_value("")
     expect(page).to_have_url(re.compile(r"\?q=something\+red$"))
@@ -199,7 +199,7 @@ def reloaded(page: Page) -> dict[str, Any]:
 @pytest.mark.parametrize("weight", ["2", ""])
 def test_a_weight_in_a_link_that_is_none_is_the_configured_one(page: Page, weight: str) -> None:
     opened(page, f"{QUERY}&user=host&user_weight={weight}")
-    expect(preference(page)).to_have_value("50")
+    expect(preference(page)).to_have_value("60")
 
 
 def test_somebody_unknown_sees_the_order_of_the_search(page: Page) -> None:

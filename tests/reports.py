@@ -1,5 +1,6 @@
 """Reports of made-up findings, full of hostile texts, for tests of their markup and of how a browser shows them."""
 
+import re
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -98,3 +99,14 @@ def clusters_page(found: Clustered | None = None, *, pictured: bool = True, dry_
         today=date(2026, 11, 27),
         dry_run=dry_run,
     )
+
+
+def assert_harmless(html: str) -> None:
+    """Hostile texts are shown as texts, and the page asks for nothing from anywhere."""
+    assert "<script" not in html
+    assert "<img src=x" not in html
+    assert "&lt;script&gt;document.title=&#39;owned&#39;&lt;/script&gt;" in html
+    assert "default-src 'none'" in html
+    links = set(re.findall(r"""<[^>]*?(?:src|href)=["']([^"']{1,30})|url\(([^)]{1,30})""", html))
+    assert len(links) > 3
+    assert not {link for pair in links for link in pair if link and not link.startswith(("data:", "#"))}

@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -18,6 +19,9 @@ from botocore.config import Config
 from numpy.typing import NDArray
 
 from neuralshelf.model_packages.encoder import Sample
+from neuralshelf.model_packages.ranker.contract import Contract
+from neuralshelf.model_packages.ranker.ranking import Ranker
+from neuralshelf.model_packages.ranker.store import Interactions
 from neuralshelf.model_packages.server.app import create_app
 from neuralshelf.model_packages.server.endpoints import standard_endpoints
 from neuralshelf.model_packages.server.limits import Limits
@@ -201,3 +205,15 @@ def open_server(_serving: Serve) -> Running:
 def toy() -> type[ToyEncoder]:
     """The model class, for servers with a model of their own: `serve(multimodal=toy(seconds=0.1))`."""
     return ToyEncoder
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Interactions:
+    """What the ranker of `running` knows."""
+    return Interactions(tmp_path / "interactions.db")
+
+
+@pytest.fixture
+def running(serve: Any, store: Interactions) -> Any:
+    """A server with a ranker."""
+    return serve(ranker=Contract(Ranker(store)))

@@ -2,27 +2,15 @@
 
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from neuralshelf.model_packages.ranker.contract import TRACKER, Contract
-from neuralshelf.model_packages.ranker.ranking import Ranker
+from neuralshelf.model_packages.ranker.contract import TRACKER
 from neuralshelf.model_packages.ranker.store import Interactions
 
 CAMPAIGN = "arn:aws:personalize:us-east-1:000000000000:campaign/neuralshelf"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Interactions:
-    return Interactions(tmp_path / "interactions.db")
-
-
-@pytest.fixture
-def running(serve: Any, store: Interactions) -> Any:
-    return serve(ranker=Contract(Ranker(store)))
 
 
 @pytest.fixture

@@ -1,15 +1,12 @@
 """The search page's event tracker before the local ranker."""
 
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from neuralshelf.errors import ServerError
 from neuralshelf.local.tracker import LocalTracker
-from neuralshelf.model_packages.ranker.contract import Contract
-from neuralshelf.model_packages.ranker.ranking import Ranker
 from neuralshelf.model_packages.ranker.store import Interactions
 
 from .conftest import ACCESS_KEY, REGION, SECRET_KEY
@@ -17,16 +14,6 @@ from .conftest import ACCESS_KEY, REGION, SECRET_KEY
 
 def tracker(url: str, secret: str = SECRET_KEY) -> LocalTracker:
     return LocalTracker(url, region=REGION, access_key=ACCESS_KEY, secret_key=secret)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Interactions:
-    return Interactions(tmp_path / "interactions.db")
-
-
-@pytest.fixture
-def running(serve: Any, store: Interactions) -> Any:
-    return serve(ranker=Contract(Ranker(store)))
 
 
 def test_a_view_is_kept_as_it_is_now(running: Any, store: Interactions) -> None:

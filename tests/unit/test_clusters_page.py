@@ -16,18 +16,11 @@ from neuralshelf.personalisation.clusters import Clusters
 from neuralshelf.personalisation.documents import Without
 from neuralshelf.personalisation.groups import SHOWN, Tally
 from neuralshelf.tables import clusters_text
-from tests.reports import clustered, clusters_page
+from tests.reports import assert_harmless, clustered, clusters_page
 
 
 def test_nothing_is_asked_from_anywhere_and_nothing_hostile_gets_through() -> None:
-    html = clusters_page()
-    assert "<script" not in html
-    assert "<img src=x" not in html
-    assert "&lt;script&gt;document.title=&#39;owned&#39;&lt;/script&gt;" in html
-    assert "default-src 'none'" in html
-    links = set(re.findall(r"""<[^>]*?(?:src|href)=["']([^"']{1,30})|url\(([^)]{1,30})""", html))
-    assert len(links) > 3
-    assert not {link for pair in links for link in pair if link and not link.startswith(("data:", "#"))}
+    assert_harmless(clusters_page())
 
 
 def test_each_link_leads_to_a_cluster_and_each_cluster_is_shown_once() -> None:

@@ -8,18 +8,12 @@ from neuralshelf.relevance.evaluation import compare, evaluate
 from neuralshelf.relevance.report import EXAMPLES
 from neuralshelf.relevance_tables import evaluation_text
 from neuralshelf.thumbnails import thumbnail
-from tests.reports import GREY, JUDGED, QUERIES, compared, report, written
+from tests.reports import GREY, JUDGED, QUERIES, assert_harmless, compared, report, written
 
 
 def test_nothing_is_asked_from_anywhere_and_nothing_hostile_gets_through() -> None:
     for html in (report(), report(both=False)):
-        assert "<script" not in html
-        assert "<img src=x" not in html
-        assert "&lt;script&gt;document.title=&#39;owned&#39;&lt;/script&gt;" in html
-        assert "default-src 'none'" in html
-        links = set(re.findall(r"""<[^>]*?(?:src|href)=["']([^"']{1,30})|url\(([^)]{1,30})""", html))
-        assert len(links) > 3
-        assert not {link for pair in links for link in pair if link and not link.startswith(("data:", "#"))}
+        assert_harmless(html)
 
 
 def test_wins_and_losses_are_shown_the_biggest_first_and_of_each_kind() -> None:

@@ -3,13 +3,16 @@
 import asyncio
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from neuralshelf.model_packages.ranker.contract import Contract
 from neuralshelf.model_packages.ranker.ranking import Ranker, Taste
 from neuralshelf.model_packages.ranker.store import Interaction, Interactions
 
@@ -110,3 +113,28 @@ class Ranked:
 
 def ids(hits: Sequence[Mapping[str, Any]]) -> list[str]:
     return [hit["_id"] for hit in hits]
+
+
+@contextmanager
+def ranked_shop(
+    name: str,
+    ranking: Mapping[str, Any],
+    *,
+    open_shop: Any,
+    catalogue: Any,
+    shop_values: Mapping[str, Any],
+    folder: Path,
+) -> Iterator[Ranked]:
+    """The shop of the other tests, called `name`, with this section `ranking`."""
+    mood, store = Mood(), Interactions(folder / "interactions.db")
+    values = {
+        **shop_values,
+        "project": name,
+        "index": {**shop_values["index"], "name": name},
+        "search": {**shop_values["search"], "template": f"{name}-search"},
+        "ranking": ranking,
+    }
+    shop = open_shop(values, ranker=Contract(ranker(store)), wrap=mood.wrap)
+    assert not shop.index_all({product.id: product.document for product in catalogue})
+    yield Ranked(shop, store, mood)
+    store.close()

@@ -7,28 +7,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from neuralshelf.model_packages.ranker.contract import Contract
-from neuralshelf.model_packages.ranker.store import Interactions
 from neuralshelf.personalisation.blending import blended
 from neuralshelf.personalisation.clusters import Clusters, fit
 from neuralshelf.pipelines.clusters import Centroids
-from tests.engine.pipelines.ranked import NONSENSE, READ_TIMEOUT, SIZE, Mood, Ranked, ids, ranker
+from tests.engine.pipelines.ranked import NONSENSE, READ_TIMEOUT, SIZE, Ranked, ids, ranked_shop, ranker
 
 
 @pytest.fixture(scope="module")
 def ranked(open_shop: Any, catalogue: Any, shop_values: Mapping[str, Any], tmp_path_factory: Any) -> Iterator[Ranked]:
-    mood, store = Mood(), Interactions(tmp_path_factory.mktemp("ranker") / "interactions.db")
-    values = {
-        **shop_values,
-        "project": "ranked",
-        "index": {**shop_values["index"], "name": "ranked"},
-        "search": {**shop_values["search"], "template": "ranked-search"},
-        "ranking": {"item": "colour", "oversample": 3},
-    }
-    shop = open_shop(values, ranker=Contract(ranker(store)), wrap=mood.wrap)
-    assert not shop.index_all({product.id: product.document for product in catalogue})
-    yield Ranked(shop, store, mood)
-    store.close()
+    with ranked_shop(
+        "ranked",
+        {"item": "colour", "oversample": 3},
+        open_shop=open_shop,
+        catalogue=catalogue,
+        shop_values=shop_values,
+        folder=tmp_path_factory.mktemp("ranker"),
+    ) as found:
+        yield found
 
 
 @pytest.fixture(autouse=True)

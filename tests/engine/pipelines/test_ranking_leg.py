@@ -7,28 +7,23 @@ from typing import Any
 
 import pytest
 
-from neuralshelf.model_packages.ranker.contract import Contract
-from neuralshelf.model_packages.ranker.store import Interactions
 from neuralshelf.pipelines.ranking import HALF
-from tests.engine.pipelines.ranked import READ_TIMEOUT, SIZE, TEXT, Mood, Ranked, ids, ranker
+from tests.engine.pipelines.ranked import READ_TIMEOUT, SIZE, TEXT, Ranked, ids, ranked_shop, ranker
 
 COLOURS = ["blue", "gold", "green", "red", 'quoted "and" back\\slashed', "${parameters.region}"]
 
 
 @pytest.fixture(scope="module")
 def legged(open_shop: Any, catalogue: Any, shop_values: Mapping[str, Any], tmp_path_factory: Any) -> Iterator[Ranked]:
-    mood, store = Mood(), Interactions(tmp_path_factory.mktemp("ranker") / "interactions.db")
-    values = {
-        **shop_values,
-        "project": "legged",
-        "index": {**shop_values["index"], "name": "legged"},
-        "search": {**shop_values["search"], "template": "legged-search"},
-        "ranking": {"item": "colour", "method": "leg", "items": COLOURS},
-    }
-    shop = open_shop(values, ranker=Contract(ranker(store)), wrap=mood.wrap)
-    assert not shop.index_all({product.id: product.document for product in catalogue})
-    yield Ranked(shop, store, mood)
-    store.close()
+    with ranked_shop(
+        "legged",
+        {"item": "colour", "method": "leg", "items": COLOURS},
+        open_shop=open_shop,
+        catalogue=catalogue,
+        shop_values=shop_values,
+        folder=tmp_path_factory.mktemp("ranker"),
+    ) as found:
+        yield found
 
 
 @pytest.fixture(autouse=True)

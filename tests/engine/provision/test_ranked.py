@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from neuralshelf.checker import Facts, check, facts_of
+from neuralshelf.checker import Facts, check
 from neuralshelf.checker.live import read_facts
 from neuralshelf.engine import Engine
 from neuralshelf.errors import ProvisionError
@@ -54,16 +54,7 @@ def ranking(shop: Project, kind: str) -> dict[str, object]:
 
 def facts(shop: Project) -> Facts:
     """What a search by hand meets."""
-    found, config = shop.deployment(), shop.deployment().config
-    configured = facts_of(
-        config.index,
-        config.search,
-        config.connectors,
-        store=found.environment.store,
-        prefix=found.generation,
-        ranking=found.ranking,
-    )
-    return read_facts(shop.client, shop.name, configured)
+    return read_facts(shop.client, shop.name, shop.deployment().facts)
 
 
 def test_another_weight_goes_into_the_model_that_is_there(shop: Project, server: KeyServer, key: Key) -> None:

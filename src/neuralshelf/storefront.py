@@ -20,7 +20,7 @@ from opensearchpy import ConnectionTimeout, OpenSearch, TransportError
 from pydantic import ConfigDict, Field
 
 from neuralshelf.client import innermost, said
-from neuralshelf.connectors.ranking import RankingSpec
+from neuralshelf.connectors.ranking import LONGEST_USER, RankingSpec
 from neuralshelf.degraded import SLOW, Outage, models_away
 from neuralshelf.errors import NeuralshelfError, one_line
 from neuralshelf.frozen import Frozen
@@ -60,7 +60,7 @@ class Question(Frozen):
     vector_weight: float | None = Field(default=None, ge=0, le=1)
     start: int = Field(default=0, ge=0, le=9_800, alias="from")
     size: int = Field(default=24, ge=1, le=100)
-    user: str = Field(default="", max_length=256)
+    user: str = Field(default="", max_length=LONGEST_USER)
     user_weight: float | None = Field(default=None, ge=0, le=1)
     keyword_only: bool = False
 
@@ -78,7 +78,7 @@ class View(Frozen):
         id: of the hit.
     """
 
-    user: str = Field(min_length=1, max_length=256)
+    user: str = Field(min_length=1, max_length=LONGEST_USER)
     id: str = Field(min_length=1, max_length=512)
 
 

@@ -83,14 +83,16 @@ def search(words: argparse.Namespace) -> int:
 
 def _person(words: argparse.Namespace, config: "Config") -> dict[str, Any]:
     """In whose order hits are to come, as `search` takes it; empty for nobody's."""
+    from neuralshelf.connectors.ranking import LONGEST_USER
+
     if words.user is None:
         if words.user_weight is not None:
             raise ConfigError("--user-weight is of a person's preference", hint="give --user NAME")
         return {}
     if config.ranking is None:
         raise ConfigError(f"--user: {words.config} ranks nothing", hint="write `ranking`, then neuralshelf apply")
-    if not 1 <= len(words.user) <= 256:
-        raise ConfigError("--user must be 1 to 256 characters", hint="give the id that interactions have")
+    if not 1 <= len(words.user) <= LONGEST_USER:
+        raise ConfigError(f"--user must be 1 to {LONGEST_USER} characters", hint="give the id that interactions have")
     weight = config.ranking.weight if words.user_weight is None else words.user_weight
     if not 0 <= weight <= 1:
         raise ConfigError(f"--user-weight {weight:g} is out of range", hint="give 0 to 1")

@@ -1,56 +1,17 @@
 """ClusterConfig to an opensearch-py client: no login, basic, or SigV4; and why a cluster refused something."""
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from opensearchpy import Connection, OpenSearch, RequestsHttpConnection, TransportError, Urllib3HttpConnection
-from opensearchpy import ConnectionError as NoConnection
+from opensearchpy import OpenSearch, TransportError
 
 from neuralshelf.aws import lasting_credentials
 from neuralshelf.errors import ConfigError, one_line
 from neuralshelf.settings import ClusterConfig
+from neuralshelf.transport import Plain, Signed
 
 TIMEOUT_SECONDS = 60
-_BAD_GATEWAY = 502
-_POOL = re.compile(r"HTTPS?Connection(?:Pool)?\(host='([^']*)', port=(\d+)\):? ?")  # urllib3's
-
-
-class _Discreet(Connection):
-    """Keeps request bodies that may hold credentials out of opensearch-py's log, which writes all when asked to.
-
-    And raises an error that came with HTTP 200: OpenSearch 3.6.0 answers so when a model's answer was cut off. And says
-    where nobody answered in words for people.
-    """
-
-    def perform_request(self, *args: Any, **more: Any) -> Any:
-        try:
-            status, headers, content = super().perform_request(*args, **more)
-        except NoConnection as fault:
-            words = _POOL.sub(r"\1:\2: ", str(fault.error))
-            raise type(fault)(fault.args[0], words, *fault.args[2:]) from fault.__cause__
-        if status < 300 and content.startswith('{"error":'):  # others are raised already, or asked to be ignored
-            self._raise_error(_BAD_GATEWAY, content, headers.get("content-type"))
-        return status, headers, content
-
-    def log_request_success(self, method: str, full_url: str, path: str, body: Any, *rest: Any, **more: Any) -> None:
-        super().log_request_success(method, full_url, path, None if _private(path) else body, *rest, **more)
-
-    def log_request_fail(self, method: str, full_url: str, path: str, body: Any, *rest: Any, **more: Any) -> None:
-        super().log_request_fail(method, full_url, path, None if _private(path) else body, *rest, **more)
-
-
-class _Urllib3(_Discreet, Urllib3HttpConnection):
-    pass
-
-
-class _Requests(_Discreet, RequestsHttpConnection):
-    pass
-
-
-def _private(path: str) -> bool:
-    return "/_ml/connectors" in path or "/_ml/models" in path
 
 
 def connect(cluster: ClusterConfig, url: str | None = None, *, pool: int = 10) -> OpenSearch:
@@ -73,7 +34,7 @@ def connect(cluster: ClusterConfig, url: str | None = None, *, pool: int = 10) -
         "retry_on_timeout": False,
         "http_compress": False,
         "pool_maxsize": pool,
-        "connection_class": _Urllib3,
+        "connection_class": Plain,
     }
     if address.startswith("https://"):
         options |= {"verify_certs": True, "ca_certs": cluster.ca_certs}
@@ -82,7 +43,7 @@ def connect(cluster: ClusterConfig, url: str | None = None, *, pool: int = 10) -
         assert cluster.password is not None
         options["http_auth"] = (cluster.username, cluster.password.read().get_secret_value())
     elif cluster.auth == "sigv4":
-        options |= {"http_auth": _signer(cluster), "connection_class": _Requests}
+        options |= {"http_auth": _signer(cluster), "connection_class": Signed}
     return OpenSearch(**options)
 
 

@@ -113,7 +113,7 @@ def rank(client: OpenSearch, model_id: str, *, name: str) -> None:
     Raises:
         ProvisionError: no answer, or one that ranks nothing; names the model and the next step.
     """
-    hits = {"items": '[["none"]]', "base": "[1.0]", "asked": '{"user": "nobody"}'}
+    hits = {"items": '[["none"]]', "base": "[1.0]", "asked": '{"user": "nobody"}', "size": "20", "oversample": "10"}
     answer = _asked(client, f"/_plugins/_ml/models/{model_id}/_predict", {"parameters": hits}, name)
     try:
         found = answer["inference_results"][0]["output"][0]["dataAsMap"]

@@ -9,18 +9,27 @@ import pytest
 from neuralshelf import yamlfile
 from neuralshelf.deployment import Config
 from neuralshelf.pipelines import pipeline_resources
+from neuralshelf.pipelines.ranking import Ranking
 from neuralshelf.settings import VectorStore
 
 FOLDER = Path(__file__).parent / "pipelines"
-STORES = {"shop": VectorStore(), "joint": VectorStore(engine="faiss", shards=3, replicas=1), "views": VectorStore()}
+STORES = {
+    **dict.fromkeys(("shop", "views", "ranked", "liked"), VectorStore()),
+    "joint": VectorStore(engine="faiss", shards=3, replicas=1),
+}
 
 
 def rendered(shop: str) -> dict[str, str]:
     """Address -> body as text; mustache as it is, everything else as indented JSON."""
     config = Config.parse(yamlfile.load(FOLDER / f"{shop}.yaml"), f"{shop}.yaml")
-    found = {}
+    found, prefix = {}, f"{shop}-test"
     for resource in pipeline_resources(
-        config.index, config.search, config.connectors, store=STORES[shop], prefix=f"{shop}-test"
+        config.index,
+        config.search,
+        config.connectors,
+        store=STORES[shop],
+        prefix=prefix,
+        ranking=Ranking.of(config.ranking, prefix),
     ):
         name = f"{resource.kind}-{resource.name}"
         if "script" in resource.body:

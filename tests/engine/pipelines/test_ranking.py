@@ -92,6 +92,20 @@ def test_scores_are_those_that_are_reckoned_offline(ranked: Ranked, weight: floa
     assert all("preference" not in hit["_source"] for hit in ranked.ask(user="cleo", user_weight=weight))
 
 
+@pytest.mark.parametrize("explain", [True, False])
+@pytest.mark.parametrize("size", [1, 5, 12])  # by which three times as many are ranked
+def test_a_page_is_the_beginning_of_what_was_ranked(ranked: Ranked, size: int, explain: bool) -> None:
+    ranked.did("cleo", "blue", "blue", "green")
+    base = ranked.ask(size=36)[: 3 * size]
+    liked = dict(ranker(ranked.store).rank("cleo", items := [hit["_source"]["colour"] for hit in base]))
+    expected = blended(items, [hit["_score"] for hit in base], liked, 0.5)[:size]
+    hits = ranked.ask(size=size, user="cleo", user_weight=0.5, explain=explain)
+    assert [hit["_score"] for hit in hits] == pytest.approx([hit.score for hit in expected], abs=1e-6)
+    if explain:
+        told = [hit["_source"]["preference"] for hit in hits]
+        assert told == pytest.approx([hit.preference for hit in expected], abs=1e-6)
+
+
 def test_what_nobody_met_is_as_much_liked_as_the_average_of_what_was_met(ranked: Ranked) -> None:
     ranked.did("ben", "gold", "gold", "gold", "blue")
     ranked.mood.now = "strict"

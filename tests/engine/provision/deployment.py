@@ -58,6 +58,13 @@ SMALL: Mapping[str, Json] = {
 }
 """The least that can be had."""
 
+RANKED: Mapping[str, Json] = {
+    **SMALL,
+    "index": {**SMALL["index"], "fields": {"title": "text", "kind": "keyword"}},
+    "ranking": {"item": "kind"},
+}
+"""And hits in the order of the person who asks."""
+
 
 @dataclass(frozen=True)
 class Finished:

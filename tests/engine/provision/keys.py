@@ -5,9 +5,10 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 
 from pydantic import SecretStr
 from starlette.middleware import Middleware
@@ -15,6 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from neuralshelf.connectors.runtime import Runtime
 from neuralshelf.model_packages.ranker.contract import Contract
+from neuralshelf.model_packages.ranker.ranking import Ranker
+from neuralshelf.model_packages.ranker.store import Interactions
 from neuralshelf.model_packages.server.app import create_app
 from neuralshelf.model_packages.server.endpoints import standard_endpoints
 from neuralshelf.model_packages.server.limits import Limits
@@ -139,3 +142,13 @@ def key_server(host: str, keys: Keys | None = None, ranker: Contract | None = No
         server.stop()
         thread.join(15)
         opened.close()
+
+
+@contextmanager
+def ranking_server(host: str, folder: Path) -> Iterator[KeyServer]:
+    """A running one that ranks as well; what people did, nothing yet, is kept in the folder."""
+    with (
+        closing(Interactions(folder / "interactions.db")) as store,
+        key_server(host, ranker=Contract(Ranker(store))) as found,
+    ):
+        yield found

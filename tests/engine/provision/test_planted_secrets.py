@@ -15,8 +15,8 @@ import pytest
 from neuralshelf.engine import Engine
 from neuralshelf.errors import NeuralshelfError
 from tests.engine.provision.conftest import MakeProject
-from tests.engine.provision.deployment import ACCESS_KEY, SECRET_KEY, SMALL, Project
-from tests.engine.provision.keys import Key, key_server
+from tests.engine.provision.deployment import ACCESS_KEY, RANKED, SECRET_KEY, Project
+from tests.engine.provision.keys import Key, ranking_server
 from tests.engine.provision.snapshot import snapshot
 from tests.engine.provision.wire import Instead, Request
 
@@ -75,10 +75,10 @@ class Planted:
 
 
 @pytest.fixture
-def planted(engine: Engine, make_project: MakeProject) -> Iterator[Planted]:
-    with key_server(engine.host_address) as server:
+def planted(engine: Engine, make_project: MakeProject, tmp_path: Path) -> Iterator[Planted]:
+    with ranking_server(engine.host_address, tmp_path) as server:
         key = server.keys.issue(temporary=True)
-        yield Planted(make_project(SMALL, server=server.served(key)), key)
+        yield Planted(make_project(RANKED, server=server.served(key)), key)
 
 
 def test_no_verb_shows_a_secret_and_no_object_or_file_holds_one(planted: Planted) -> None:

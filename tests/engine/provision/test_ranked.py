@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,31 +10,20 @@ from neuralshelf.checker import Facts, check
 from neuralshelf.checker.live import read_facts
 from neuralshelf.engine import Engine
 from neuralshelf.errors import ProvisionError
-from neuralshelf.model_packages.ranker.contract import Contract
-from neuralshelf.model_packages.ranker.ranking import Ranker
-from neuralshelf.model_packages.ranker.store import Interactions
 from neuralshelf.provision.doctor import diagnose
 from neuralshelf.provision.migration.swap import put_transitional
 from neuralshelf.provision.provisioner import Provisioner, drift
 from neuralshelf.provision.verify import verify
 from tests.engine.provision.conftest import MakeProject
-from tests.engine.provision.deployment import SMALL, Project
-from tests.engine.provision.keys import Key, KeyServer, key_server
+from tests.engine.provision.deployment import RANKED, Project
+from tests.engine.provision.keys import Key, KeyServer, ranking_server
 from tests.engine.provision.rotation.rotating import applied, owned, turned
-
-RANKED = {
-    **SMALL,
-    "index": {**SMALL["index"], "fields": {"title": "text", "kind": "keyword"}},
-    "ranking": {"item": "kind"},
-}
 
 
 @pytest.fixture
 def server(tmp_path: Path, engine: Engine) -> Iterator[KeyServer]:
-    with ExitStack() as stack:
-        store = Interactions(tmp_path / "interactions.db")
-        stack.callback(store.close)
-        yield stack.enter_context(key_server(engine.host_address, ranker=Contract(Ranker(store))))
+    with ranking_server(engine.host_address, tmp_path) as found:
+        yield found
 
 
 @pytest.fixture

@@ -74,9 +74,9 @@ def rollback(
 
 def _swap_back(worker: Worker, journal: Journal, carrier: Carrier) -> Journal:
     client = worker.client
-    deadline = worker.begun + BEFORE_SECONDS
     journal = journal.write(client, phase=Phase.ROLLING_BACK)
     put_transitional(client, worker.deployment, (journal.source, journal.target), DRAIN_SECONDS)
+    deadline = time.monotonic() + BEFORE_SECONDS
     carried = carrier.carry(journal.floor, deadline=deadline)
     if time.monotonic() < deadline and journal.total <= SWEPT_BEFORE:
         carrier.sweep()

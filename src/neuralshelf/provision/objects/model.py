@@ -28,10 +28,14 @@ class Models:
             name = str(source.get("name"))
             if scope.concerns(Kind.MODEL, name, marker):
                 body = {key: source[key] for key in _SHOWN if key in source}
+                state = source.get("model_state")
+                if state == DEPLOYING:  # what is searched is older by a moment than what `_await_deployed` has seen
+                    with contextlib.suppress(NotFoundError):
+                        state = _state(client, identity)
                 body |= {
                     "description": description,
                     "function_name": str(source.get("algorithm", "")).lower(),
-                    "model_state": source.get("model_state"),
+                    "model_state": state,
                     "is_enabled": source.get("is_enabled", True),
                 }
                 yield Live(Kind.MODEL, name, identity, marker, body, int(source.get("created_time") or 0))
@@ -114,9 +118,13 @@ def _registered(client: OpenSearch, resource: Resource, task: str) -> str:
     raise ProvisionError(f"{resource.address}: not registered within {DEPLOY_SECONDS:.0f} s", hint="apply again")
 
 
+def _state(client: OpenSearch, model: str) -> Json:
+    return client.transport.perform_request("GET", f"{ML}/models/{model}").get("model_state")
+
+
 def _await_settled(client: OpenSearch, model: str) -> None:
     deadline = time.monotonic() + DEPLOY_SECONDS
-    while client.transport.perform_request("GET", f"{ML}/models/{model}").get("model_state") == DEPLOYING:
+    while _state(client, model) == DEPLOYING:
         if time.monotonic() > deadline:
             return
         time.sleep(0.1)
@@ -128,7 +136,7 @@ def _await_deployed(writing: Writing, resource: Resource, model: str) -> None:
     ask_after = begun + 2.0  # `deploy=true` shows as REGISTERED for a moment, and asking again then is a conflict
     state = None
     while time.monotonic() - begun < DEPLOY_SECONDS:
-        state = writing.client.transport.perform_request("GET", f"{ML}/models/{model}").get("model_state")
+        state = _state(writing.client, model)
         if state == DEPLOYED:
             return
         if state != DEPLOYING and time.monotonic() > ask_after:

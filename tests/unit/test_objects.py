@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 from neuralshelf.local.detect import Detected, read_picture
 from neuralshelf.model_packages.grounding_dino.contract import Detection
 from neuralshelf.objects import MOST_OBJECTS, MOST_WAITING, Finder
-from tests.unit.test_gateway import engine, served
+from tests.unit.gateway import engine, served
 
 __all__ = ["engine"]
 

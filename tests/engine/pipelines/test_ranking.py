@@ -10,7 +10,7 @@ import pytest
 from neuralshelf.personalisation.blending import blended
 from neuralshelf.personalisation.clusters import Clusters, fit
 from neuralshelf.pipelines.clusters import Centroids
-from tests.engine.pipelines.ranked import NONSENSE, READ_TIMEOUT, SIZE, Ranked, ids, ranked_shop, ranker
+from tests.engine.pipelines.ranked import NONSENSE, READ_TIMEOUT, SIZE, TEXT, Ranked, ids, ranked_shop, ranker
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +145,17 @@ def test_three_people_see_three_first_pages(ranked: Ranked) -> None:
     assert len({tuple(ids(page)) for page in pages.values()}) == 3
     for user, colour in (("dora", "gold"), ("emil", "blue"), ("fay", "green")):
         assert sum(hit["_source"]["colour"] == colour for hit in pages[user]) >= 3, user
+
+
+def test_several_people_may_ask_in_one_request(ranked: Ranked) -> None:
+    for user, colour in (("dora", "gold"), ("emil", "blue")):
+        ranked.did(user, *[colour] * 5)
+    users, shop = ("dora", "nobody", "emil"), ranked.shop
+    asked = [{"id": shop.template, "params": {"text": TEXT, "size": SIZE, "user": user}} for user in users]
+    lines = [line for one in asked for line in ({"index": shop.index}, one)]
+    answers = shop.client.msearch_template(body=lines)["responses"]
+    assert [ids(answer["hits"]["hits"]) for answer in answers] == [ranked.order(user=user) for user in users]
+    assert len({tuple(ids(answer["hits"]["hits"])) for answer in answers}) == 3
 
 
 @pytest.mark.parametrize("user", ["nobody", 'x"y\\z', "${parameters.campaign}", "{{x}}", "</script>='", "ü" * 256])

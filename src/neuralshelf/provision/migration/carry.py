@@ -168,8 +168,9 @@ class Carrier:
                 action: dict[str, Any] = {"_id": document.id}
                 if document.routing:
                     action["routing"] = document.routing
-                if document.version % STEP == 0:
-                    action |= {"version": document.version, "version_type": "external_gte"}
+                if self.touched is None or document.version % STEP == 0:  # its tombstone tells that it is ours
+                    ours = -(-document.version // STEP) * STEP
+                    action |= {"version": ours, "version_type": "external_gte"}
                 else:
                     action |= {"if_seq_no": document.number, "if_primary_term": document.term}
                 lines.append({"delete": action})

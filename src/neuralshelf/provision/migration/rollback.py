@@ -58,6 +58,7 @@ def rollback(
         put_scripts(client, journal.scripts)
         carrier.touched = journal.left
         worker.settle(carrier, journal.floor, lambda _: None)
+        _remember_deletions(client, journal.source, None)
         journal.write(client, phase=Phase.ROLLED_BACK)
         return MigrationReport(
             journal.source,
@@ -75,16 +76,28 @@ def rollback(
 def _swap_back(worker: Worker, journal: Journal, carrier: Carrier) -> Journal:
     client = worker.client
     journal = journal.write(client, phase=Phase.ROLLING_BACK)
+    _remember_deletions(client, journal.source, "0s")
     put_transitional(client, worker.deployment, (journal.source, journal.target), DRAIN_SECONDS)
     deadline = time.monotonic() + BEFORE_SECONDS
     carried = carrier.carry(journal.floor, deadline=deadline)
     if time.monotonic() < deadline and journal.total <= SWEPT_BEFORE:
         carrier.sweep()
     carried = carrier.carry(carried, deadline=deadline)
+    client.indices.refresh(index=journal.source)  # which makes it forget
+    _remember_deletions(client, journal.source, "1d")
     journal = journal.write(client, floor=carried, left=checkpoints(client, journal.source))
     carried = carrier.carry(carried, deadline=deadline)
     move_alias(client, worker.alias, journal.target, journal.source, worker.lock.check)
     return journal
+
+
+def _remember_deletions(client: OpenSearch, index: str, long: str | None) -> None:
+    """How long an index knows the versions of deleted documents, None: as usual (a minute).
+
+    What clients deleted before the swap, and made again where they wrote meanwhile, must come back; what they delete
+    after it must not, however long carrying takes.
+    """
+    client.indices.put_settings(index=index, body={"index.gc_deletes": long})
 
 
 @dataclass

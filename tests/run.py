@@ -15,8 +15,7 @@ PYTEST = (sys.executable, "-m", "pytest", "-m", "not extended")
 BESIDE = (
     *("tests/unit", "tests/golden", "tests/contract", "tests/browser", "tests/packaging"),
     *("tests/engine/security", "tests/faults", "tests/engine/test_stack.py", "tests/engine/test_engine_life.py"),
-    *("tests/engine/examples", "tests/engine/provision/rotation"),
-    *("tests/aws", "tests/aws_batch", "tests/detector", "tests/model_packages"),
+    *("tests/engine/examples", "tests/aws", "tests/aws_batch", "tests/detector", "tests/model_packages"),
 )
 HALVES = {
     "first": (

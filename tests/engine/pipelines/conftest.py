@@ -6,7 +6,9 @@ import json
 import urllib.request
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,6 +28,7 @@ from neuralshelf.provision.apply import apply
 from neuralshelf.provision.observe import observe
 from neuralshelf.provision.plan import plan
 from neuralshelf.settings import VectorStore
+from tests.engine.pipelines.ranked import Ranked, ranked_shop
 
 COLOURS = {"red": (200, 20, 20), "green": (20, 180, 20), "blue": (20, 20, 200), "gold": (210, 170, 30)}
 KINDS = ("teapot", "mug", "chair")
@@ -273,4 +276,18 @@ def joint_shop(open_shop: Any, combination: str) -> Any:
                 "combination": combination,
             },
         }
+    )
+
+
+@pytest.fixture(scope="module")
+def open_ranked(
+    open_shop: OpenShop, catalogue: Any, shop_values: Mapping[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, Mapping[str, Any]], AbstractContextManager[Ranked]]:
+    """`open_ranked(name, ranking)`: the shop of the other tests, called so, with this section `ranking`."""
+    return partial(
+        ranked_shop,
+        open_shop=open_shop,
+        catalogue=catalogue,
+        shop_values=shop_values,
+        folder=tmp_path_factory.mktemp("ranker"),
     )

@@ -10,19 +10,12 @@ import pytest
 from neuralshelf.personalisation.blending import blended
 from neuralshelf.personalisation.clusters import Clusters, fit
 from neuralshelf.pipelines.clusters import Centroids
-from tests.engine.pipelines.ranked import NONSENSE, READ_TIMEOUT, SIZE, TEXT, Ranked, ids, ranked_shop, ranker
+from tests.engine.pipelines.ranked import NONSENSE, READ_TIMEOUT, SIZE, TEXT, Ranked, ids, ranker
 
 
 @pytest.fixture(scope="module")
-def ranked(open_shop: Any, catalogue: Any, shop_values: Mapping[str, Any], tmp_path_factory: Any) -> Iterator[Ranked]:
-    with ranked_shop(
-        "ranked",
-        {"item": "colour", "oversample": 3},
-        open_shop=open_shop,
-        catalogue=catalogue,
-        shop_values=shop_values,
-        folder=tmp_path_factory.mktemp("ranker"),
-    ) as found:
+def ranked(open_ranked: Any) -> Iterator[Ranked]:
+    with open_ranked("ranked", {"item": "colour", "oversample": 3}) as found:
         yield found
 
 

@@ -2,27 +2,20 @@
 
 import copy
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from neuralshelf.pipelines.ranking import HALF
-from tests.engine.pipelines.ranked import READ_TIMEOUT, SIZE, TEXT, Ranked, ids, ranked_shop, ranker
+from tests.engine.pipelines.ranked import READ_TIMEOUT, SIZE, TEXT, Ranked, ids, ranker
 
 COLOURS = ["blue", "gold", "green", "red", 'quoted "and" back\\slashed', "${parameters.region}"]
 
 
 @pytest.fixture(scope="module")
-def legged(open_shop: Any, catalogue: Any, shop_values: Mapping[str, Any], tmp_path_factory: Any) -> Iterator[Ranked]:
-    with ranked_shop(
-        "legged",
-        {"item": "colour", "method": "leg", "items": COLOURS},
-        open_shop=open_shop,
-        catalogue=catalogue,
-        shop_values=shop_values,
-        folder=tmp_path_factory.mktemp("ranker"),
-    ) as found:
+def legged(open_ranked: Any) -> Iterator[Ranked]:
+    with open_ranked("legged", {"item": "colour", "method": "leg", "items": COLOURS}) as found:
         yield found
 
 
